@@ -1,0 +1,298 @@
+"""From a match to a candidate: what drops it, what confirms it, what explains it."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from leakguard.blob import Blob
+from leakguard.detect import generic
+from leakguard.detect.checksum import CHECKSUMS, PROVES
+from leakguard.detect.excerpt import excerpt
+from leakguard.detect.match import Match
+from leakguard.detect.placeholder import stand_in
+from leakguard.detect.places import Places
+from leakguard.finding import Candidate, Evidence, Location, Suppression, SuppressionKind
+from leakguard.rule import SEVERITIES, TIERS, Rule
+from leakguard.secret import Secret
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A match that may be real, and why we think so."""
+
+    match: Match
+    confidence: str
+    severity: str
+    evidence: tuple[Evidence, ...]
+    alternatives: tuple[str, ...] = ()
+
+    @property
+    def rank(self) -> tuple[bool, int, int, int]:
+        """Which of two matches on the same bytes explains them better."""
+        start, end = self.match.span
+        return (
+            not self.match.rule.generic,
+            TIERS.index(self.confidence),
+            bool(self.match.rule.public_prefix) + 2 * bool(self.match.rule.checksum),
+            end - start,
+        )
+
+
+def judge(
+    blob: Blob, data: bytes, own: tuple[int, int], matches: Iterable[Match]
+) -> list[Candidate]:
+    """The candidates among `matches` that begin in `own`; `data` is the blob's text."""
+    path = blob.origin.inside or blob.origin.path
+    low, high = own
+    weighed = [
+        kept
+        for match in matches
+        if low <= match.span[0] < high
+        and not (_TEMPLATE.match(data, match.span[1]) and not match.decoded)
+        and (kept := weigh(match, path)) is not None
+    ]
+    best = [kept for near in _clusters(weighed) for kept in _one_explanation_each(near)]
+    best.sort(key=lambda one: one.match.span)
+    places = Places(data, blob.line, blob.column)
+    lines = [places.at(kept.match.span[0])[0] for kept in best]
+    spans = sorted(kept.match.span for kept in weighed)
+    furthest = list(accumulate((end for _, end in spans), max))
+    places = Places(data, blob.line, blob.column)
+    found = []
+    for kept in _paired(best, lines):
+        before = bisect_left(spans, (kept.match.span[0], 0))
+        others = [(spans[before - 1][0], furthest[before - 1])] if before else []
+        found.append(_candidate(blob, data, kept, others, places))
+    return found
+
+
+_TEMPLATE = re.compile(rb"\{\{|\$[{(]|<%|%[{(]|#\{")
+"""What follows a value that is only the constant beginning of a template."""
+
+
+def weigh(match: Match, path: str) -> Weighed | None:
+    """What the value itself and its place say; None when it is not a secret."""
+    rule = match.rule
+    evidence = [_seen(match)]
+    confidence = rule.confidence
+    if rule.checksum:
+        if not CHECKSUMS[rule.checksum].check(match.value):
+            return None
+        evidence.append(Evidence("checksum", f"{rule.checksum} fits"))
+        if rule.checksum in PROVES:
+            confidence = "confirmed"
+    if rule.entropy and generic.entropy(match.value) < rule.entropy:
+        return None
+    if rule.generic:
+        tier, terms = generic.weigh(match.name, match.value, path)
+        if not tier:
+            return None
+        return Weighed(match, tier, rule.severity, (*evidence, *terms))
+    if confidence != "confirmed" and _not_real(rule, match.value):
+        return None
+    if rule.guessable and confidence == "likely":
+        confidence, terms = _chosen(match.value, path)
+        evidence += terms
+    return Weighed(match, confidence, rule.severity, tuple(evidence))
+
+
+def _chosen(value: bytes, path: str) -> tuple[str, tuple[Evidence, ...]]:
+    """Its place says that it is a password; its look and the file, how surely a real one."""
+    tier, terms = generic.weigh(b"password", value, path)
+    return tier or "possible", terms
+
+
+def _not_real(rule: Rule, value: bytes) -> bool:
+    """Whether the value only stands in for a real one: a chosen one is judged more broadly."""
+    return bool(generic.dummy(value)) if rule.guessable else stand_in(value, rule.public_prefix)
+
+
+def _seen(match: Match) -> Evidence:
+    how = f"in {' in '.join(match.decoded)}" if match.decoded else "as it stands"
+    if match.service:
+        return Evidence("words", f"{match.service!r} stands near by; value {how}")
+    return Evidence("pattern", f"matches the format of {match.rule.id}, {how}")
+
+
+def _clusters(weighed: list[Weighed]) -> Iterator[list[Weighed]]:
+    """Matches that may have bytes in common, so that thousands of them are not all compared."""
+    near: list[Weighed] = []
+    reach = 0
+    for kept in sorted(weighed, key=_first_byte):
+        if near and _first_byte(kept) >= reach:
+            yield near
+            near, reach = [], 0
+        near.append(kept)
+        reach = max(reach, kept.match.span[1], kept.match.outer[1])
+    if near:
+        yield near
+
+
+def _first_byte(kept: Weighed) -> int:
+    return min(kept.match.span[0], kept.match.outer[0])
+
+
+def _one_explanation_each(weighed: list[Weighed]) -> list[Weighed]:
+    """Of matches on the same bytes the best, the others named as alternatives."""
+    best: list[Weighed] = []
+    for kept in sorted(weighed, key=lambda one: (one.rank, -one.match.span[0]), reverse=True):
+        over = next((index for index, other in enumerate(best) if _overlap(kept, other)), None)
+        if over is None:
+            best.append(kept)
+        else:
+            best[over] = _merged(best[over], kept)
+    return sorted(best, key=lambda one: one.match.span)
+
+
+def _merged(winner: Weighed, loser: Weighed) -> Weighed:
+    """The winner with the loser named; a rule that supersedes the winner takes its place."""
+    if winner.match.rule.id in loser.match.rule.supersedes:
+        winner, loser = loser, winner
+    named = {winner.match.rule.id: None, **dict.fromkeys(winner.alternatives)}
+    named |= dict.fromkeys((loser.match.rule.id, *loser.alternatives))
+    return replace(winner, alternatives=tuple(named)[1:])
+
+
+def _overlap(one: Weighed, other: Weighed) -> bool:
+    start, end = one.match.span
+    left, right = (
+        (other.match.outer if other.confidence == "confirmed" else other.match.span)
+        if other.match.rule.id != one.match.rule.id
+        else other.match.span
+    )
+    return start < right and left < end
+
+
+def _paired(best: list[Weighed], lines: list[int]) -> Iterator[Weighed]:
+    """Both halves of a pair close together confirm each other; a lone half is less."""
+    where: dict[str, list[int]] = {}
+    for index, kept in enumerate(best):
+        where.setdefault(kept.match.rule.id, []).append(index)
+    partners = _partners(kept.match.rule for kept in best)
+    for index, kept in enumerate(best):
+        near = [
+            other
+            for rule_id, within in partners.get(kept.match.rule.id, {}).items()
+            if (other := _near(where.get(rule_id, []), lines, index, within)) is not None
+        ]
+        if near:
+            first = min(near)
+            yield _confirmed(kept, best[first], lines[first])
+        else:
+            yield _alone(kept)
+
+
+def _partners(rules: Iterable[Rule]) -> dict[str, dict[str, int]]:
+    """For each rule its other halves, and how many lines away; it holds in both directions."""
+    found: dict[str, dict[str, int]] = {}
+    for rule in {rule.id: rule for rule in rules}.values():
+        halves = {companion.rule: companion.within for companion in rule.companions}
+        for other, within in halves.items():
+            for one, two in ((rule.id, other), (other, rule.id)):
+                near = found.setdefault(one, {})
+                near[two] = max(near.get(two, -1), within)
+    return found
+
+
+def _near(where: list[int], lines: list[int], index: int, within: int) -> int | None:
+    """The first of `where` (but `index` itself) that is no more than `within` lines away."""
+    at = bisect_left(where, lines[index] - within, key=lines.__getitem__)
+    if at < len(where) and where[at] == index:
+        at += 1
+    return where[at] if at < len(where) and lines[where[at]] <= lines[index] + within else None
+
+
+def _confirmed(kept: Weighed, other: Weighed, line: int) -> Weighed:
+    pair = Evidence("pair", f"complete with {other.match.rule.id} on line {line}")
+    worst = max(kept.severity, other.severity, key=SEVERITIES.index)
+    return replace(kept, confidence="confirmed", severity=worst, evidence=(*kept.evidence, pair))
+
+
+def _alone(kept: Weighed) -> Weighed:
+    rule = kept.match.rule
+    if not rule.companions or not (rule.alone_severity or rule.alone_confidence):
+        return kept
+    return replace(
+        kept,
+        severity=rule.alone_severity or kept.severity,
+        confidence=rule.alone_confidence or kept.confidence,
+        evidence=(*kept.evidence, Evidence("pair", "its other half is not near by")),
+    )
+
+
+def _candidate(
+    blob: Blob, data: bytes, kept: Weighed, others: list[tuple[int, int]], places: Places
+) -> Candidate:
+    match = kept.match
+    start_line, start_column = places.at(match.span[0])
+    end_line, end_column = places.at(match.span[1])
+    origin = blob.origin
+    allow, remark = inline_allowance(data, match.span, (match.rule.id, *kept.alternatives))
+    return Candidate(
+        rule=match.rule,
+        secret=Secret(match.value),
+        origin=origin,
+        blob_id=blob.blob_id,
+        span=match.span,
+        outer=match.outer,
+        location=Location(
+            origin.name,
+            start_line,
+            start_column,
+            end_line,
+            end_column,
+            origin.commit,
+            origin.author_date,
+        ),
+        confidence=kept.confidence,
+        severity=kept.severity,
+        evidence=(*kept.evidence, *remark),
+        decoded=match.decoded,
+        line_text=excerpt(data, match.span, others, match.rule),
+        alternatives=kept.alternatives,
+        inline_allow=allow,
+    )
+
+
+_ALLOW = re.compile(
+    rb"leakguard:allow(?:[ \t]+(?P<rule>[a-z0-9*-]{1,80}))?(?P<reason>[^\n]{0,300})"
+)
+_COMMENT_LINE = re.compile(rb"\s{0,200}(?:#|//|--|;|<!--|/\*|\*|'|\"|%|REM\b)")
+LONG_LINE = 65_536
+"""The line above a value is looked for no further back than this, bytes."""
+
+_CLOSERS = " \t\r*/->%}"
+
+
+def inline_allowance(
+    data: bytes, span: tuple[int, int], rule_ids: tuple[str, ...]
+) -> tuple[Suppression | None, tuple[Evidence, ...]]:
+    """The comment that allows this match: on its first or last line, or alone on the line above."""
+    first = data.rfind(b"\n", max(0, span[0] - LONG_LINE), span[0]) + 1
+    above = data[data.rfind(b"\n", 0, max(0, first - 1)) + 1 : max(0, first - 1)][-1000:]
+    stop = data.find(b"\n", span[1], span[1] + 1000)
+    before = data[max(first, span[0] - 1000) : span[0]]
+    after = data[span[1] : stop if stop >= 0 else span[1] + 1000]
+    lines = [before, after] + ([above] if _COMMENT_LINE.match(above) else [])
+    for line in lines:
+        found = _ALLOW.search(line)
+        if found is None:
+            continue
+        rule = (found["rule"] or b"").decode()
+        reason = found["reason"].decode("utf-8", "replace").strip(_CLOSERS).strip()
+        if rule not in rule_ids:
+            remark = f"the comment allows {rule or 'no rule'}, not this one"
+        elif not any(char.isalpha() for char in reason):
+            remark = "the comment gives no reason, so it does not count"
+        else:
+            return Suppression(SuppressionKind.IN_SOURCE, reason), ()
+        return None, (Evidence("allow", remark),)
+    return None, ()

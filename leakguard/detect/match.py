@@ -1,0 +1,303 @@
+"""Exact matching on the windows that the prefilter points at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+from leakguard.detect import decode, shape
+from leakguard.detect.openings import openings
+from leakguard.globs import compiled
+from leakguard.rule import Rule
+
+LOOKAHEAD = 64
+"""How far past a match its assertions may look, bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A value that a rule's pattern accepts, in some text (decoded or not)."""
+
+    rule: Rule
+    value: bytes = field(repr=False)
+    span: tuple[int, int]
+    outer: tuple[int, int]
+    name: bytes = b""
+    service: str = ""
+    decoded: tuple[str, ...] = ()
+    line: bytes = field(default=b"", repr=False)
+
+
+Window = tuple[int, int, int]
+"""(first start, last start, to)"""
+
+Row = tuple[str, int | str, int, int, int]
+"""(kind, what, left, near, width): kind `r` with the number of a rule, `w` with a service's word,
+`d` with the name of a decoder; then where a match begins and how long it is, as in an `Anchor`."""
+
+
+class Exact:
+    """A rule's pattern, ready to be tried on windows."""
+
+    __slots__ = ("_begins", "_longest", "_pattern")
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = re.compile(after_escape(pattern).encode())
+        begins = openings(pattern)
+        self._begins = re.compile(b"|".join(map(re.escape, begins))) if begins else None
+        self._longest = max(map(len, begins), default=0)
+
+    def within(self, data: bytes, window: Window) -> Iterator[re.Match[bytes]]:
+        """The matches that begin in the window, one after the other.
+
+        Where a match must begin with constant characters, only places that
+        have them are tried: a search would go on through all the room that
+        is left for a long match.
+        """
+        low, last, high = window
+        if self._begins is None:
+            return _within(self._pattern, data, window)
+        return self._tried(data, low, last, min(high, len(data)))
+
+    def _tried(self, data: bytes, low: int, last: int, high: int) -> Iterator[re.Match[bytes]]:
+        begins, match = self._begins, self._pattern.match
+        assert begins is not None
+        text = data[low : min(last + self._longest, high)].lower()
+        at = 0
+        while (place := begins.search(text, at)) is not None:
+            start = low + place.start()
+            if start > last:
+                return
+            found = match(data, start, high)
+            if found is not None:
+                yield found
+                start = max(found.end(), start + 1) - 1
+            at = start - low + 1
+
+
+@dataclass(slots=True)
+class Book:
+    """The rules behind the anchors' numbers."""
+
+    rules: list[Rule]
+    table: list[Row]
+    _patterns: dict[int, Exact] = field(default_factory=dict)
+    _words: dict[str, tuple[re.Pattern[bytes], list[tuple[re.Pattern[bytes], Rule]]]] = field(
+        default_factory=dict
+    )
+
+    def pattern(self, rule: int) -> Exact:
+        """A rule's exact pattern, compiled at its first hit."""
+        if rule not in self._patterns:
+            self._patterns[rule] = Exact(self.rules[rule].pattern)
+        return self._patterns[rule]
+
+    def word(self, word: str) -> tuple[re.Pattern[bytes], list[tuple[re.Pattern[bytes], Rule]]]:
+        """A service's word, and the rules that it calls for with the shapes of their values."""
+        if word not in self._words:
+            self._words[word] = (
+                re.compile(shape.word_pattern(word).encode()),
+                [
+                    (re.compile(shape.pattern(rule.value).encode()), rule)
+                    for rule in self.rules
+                    if word in rule.words
+                ],
+            )
+        return self._words[word]
+
+
+Guard = Callable[[Rule], AbstractContextManager[object]]
+"""Bounds the time of a stranger's pattern; a no-op for rules that were proven here."""
+
+
+class Matcher:
+    """Runs the exact patterns of a book; knows nothing about files."""
+
+    def __init__(
+        self,
+        book: Book,
+        scan: Callable[[bytes], list[tuple[int, int]]],
+        guard: Guard = lambda _: nullcontext(),
+    ) -> None:
+        self._book = book
+        self._scan = scan
+        self._guard = guard
+
+    def matches(
+        self, data: bytes, hits: list[tuple[int, int]] | None = None, path: str = ""
+    ) -> Iterator[Match]:
+        """Every match in `data` and in the texts encoded in it, to a depth.
+
+        Rules that look only in some files are tried if `path` is one of them or unknown ("").
+        """
+        yield from self._matches(data, self._scan(data) if hits is None else hits, path, 0)
+
+    def _matches(
+        self, data: bytes, hits: list[tuple[int, int]], path: str, depth: int
+    ) -> Iterator[Match]:
+        ends: dict[int, list[int]] = {}
+        for number, end in hits:
+            ends.setdefault(number, []).append(end)
+        for number, where in ends.items():
+            kind, what, left, near, width = self._book.table[number]
+            if kind == "d":
+                if depth < decode.MAX_DEPTH:
+                    yield from self._encoded(str(what), data, where, path, depth)
+                continue
+            if kind == "w":
+                yield from self._near(str(what), data, where, path, left, width)
+                continue
+            if _looks_in(self._book.rules[int(what)].paths, path):
+                for window in windows(where, left, near, width):
+                    yield from self._exact(int(what), data, window)
+
+    def _exact(self, number: int, data: bytes, window: tuple[int, int, int]) -> Iterator[Match]:
+        rule = self._book.rules[number]
+        with self._guard(rule):
+            found = list(self._book.pattern(number).within(data, window))
+        for match in found:
+            group = _group(rule, match)
+            yield Match(rule, match[group], match.span(group), match.span(), _name(match))
+
+    def _near(
+        self, word: str, data: bytes, ends: list[int], path: str, left: int, width: int
+    ) -> Iterator[Match]:
+        """Values of the right shape around a service's word."""
+        spelt, shaped = self._book.word(word)
+        shaped = [entry for entry in shaped if _looks_in(entry[1].paths, path)]
+        for window in windows([end + shape.AHEAD for end in ends], left, 0, width):
+            for pattern, rule in shaped:
+                with self._guard(rule):
+                    values = list(_within(pattern, data, window))
+                for match in values:
+                    start, end = span = match.span("secret")
+                    near = shape.Surroundings(data, start, end)
+                    if near.speaks_of(spelt) and (not rule.keys or near.credential(rule.keys)):
+                        yield Match(rule, match["secret"], span, span, service=word)
+
+    def _encoded(
+        self, how: str, data: bytes, ends: list[int], path: str, depth: int
+    ) -> Iterator[Match]:
+        done = 0
+        for end in ends:
+            if end <= done:
+                continue
+            text = decode.decode(how, data, end)
+            if text is None:
+                continue
+            done = text.span[1]
+            for match in self._matches(text.text, self._scan(text.text), path, depth + 1):
+                yield Match(
+                    match.rule,
+                    match.value,
+                    text.source(*match.span),
+                    text.source(*match.outer),
+                    match.name,
+                    match.service,
+                    (how, *match.decoded),
+                    match.line or line_around(text.text, match.span[0]),
+                )
+
+
+_FLAGS = re.compile(r"\(\?[a-z]+\)")
+_EDGE = re.compile(r"\\b|\(\?<!(?:\[(?:[^\]\\]|\\.)+\]|[^()])\)")
+
+
+def after_escape(pattern: str) -> str:
+    r"""`pattern`, its leading edge also fitting behind an escaped line end or tab.
+
+    In `"a\nTOKEN"` the `n` belongs to the escape, not to the token: JSON, logs and
+    notebooks are full of these.
+    """
+    flags = _FLAGS.match(pattern)
+    head = flags.group() if flags else ""
+    edge = _EDGE.match(pattern, len(head))
+    if edge is None:
+        return pattern
+    return rf"{head}(?:{edge.group()}|(?<=\\[nrt])){pattern[edge.end() :]}"
+
+
+def _looks_in(globs: tuple[str, ...], path: str) -> bool:
+    """Whether a rule looks in this file; without globs, or where the path is unknown, it does."""
+    return not globs or not path or compiled(globs).match_file(path)
+
+
+def windows(
+    ends: Sequence[int], left: int, near: int, width: int
+) -> Iterator[tuple[int, int, int]]:
+    """(first start, last start, to) around hits, merged where they meet.
+
+    The end leaves room for the widest match that begins at the last start, so
+    no match is ever cut.
+    """
+    low = last = -1
+    for end in ends:
+        if last >= 0 and end - left <= last + width + LOOKAHEAD:
+            last = max(last, end - near)
+            continue
+        if last >= 0:
+            yield max(0, low), last, last + width + LOOKAHEAD
+        low, last = end - left, end - near
+    if last >= 0:
+        yield max(0, low), last, last + width + LOOKAHEAD
+
+
+def _within(
+    pattern: re.Pattern[bytes], data: bytes, window: tuple[int, int, int]
+) -> Iterator[re.Match[bytes]]:
+    """The matches that begin in the window, one after the other.
+
+    Where few starts are possible, each is tried by itself: a search would go on
+    through all the room that is left for a long match.
+    """
+    low, last, high = window
+    high = min(high, len(data))
+    if last - low > high - last:
+        for match in pattern.finditer(data, low, high):
+            if match.start() > last:
+                return
+            yield match
+        return
+    at = low
+    while at <= last:
+        found = pattern.match(data, at, high)
+        if found is None:
+            at += 1
+            continue
+        yield found
+        at = max(found.end(), at + 1)
+
+
+def _group(rule: Rule, match: re.Match[bytes]) -> int | str:
+    """The group that holds the value; the whole match where that group took no part in it."""
+    group: int | str = rule.group
+    if not group:
+        group = "secret" if "secret" in match.re.groupindex else int(match.re.groups > 0)
+    return group if match.start(group) >= 0 else 0
+
+
+_IN_NAME = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz.-$")
+
+
+def _name(match: re.Match[bytes]) -> bytes:
+    """The group `name` with what stands before it in the same identifier.
+
+    A pattern that began with that itself would be tried at every byte.
+    """
+    if not match.re.groupindex.get("name"):
+        return b""
+    start, end = match.span("name")
+    low = max(0, start - 40)
+    at = start
+    while at > low and match.string[at - 1] in _IN_NAME:
+        at -= 1
+    return match.string[at:end]
+
+
+def line_around(data: bytes, offset: int, reach: int = 400) -> bytes:
+    """The line that `offset` stands in, at most `reach` bytes either way."""
+    start = data.rfind(b"\n", max(0, offset - reach), offset) + 1 or max(0, offset - reach)
+    stop = data.find(b"\n", offset, offset + reach)
+    return data[start : stop if stop >= 0 else offset + reach]
