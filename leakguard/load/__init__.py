@@ -1,0 +1,1 @@
+"""Files into nouns: rules, configuration, allowances, and the compiled pack of them."""
