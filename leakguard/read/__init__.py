@@ -1,0 +1,1 @@
+"""The world into blobs: the index, commits, history, trees, streams, archives."""
