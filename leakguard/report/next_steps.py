@@ -1,0 +1,67 @@
+"""The next commands: what eyes stop at, so they come last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from leakguard.finding import Exposure, Finding
+from leakguard.report.style import Style, clean
+
+SPELLED_OUT = 5
+"""With more findings than this the commands name a placeholder: ids stand at the findings."""
+
+NEXT_COMMANDS = (
+    ("Not a secret?", 'leakguard allow {id} --reason "why it is safe"'),
+    ("More about it", "leakguard rules show {rule}"),
+)
+"""Commands of this release, in the order in which they are printed."""
+
+ESCAPED = frozenset({Exposure.PUSHED, Exposure.LOGGED})
+"""Exposures that a change of the code cannot undo."""
+
+
+class Step(NamedTuple):
+    """A question or a goal, and the commands that answer it."""
+
+    label: str
+    commands: tuple[str, ...]
+
+
+def steps(findings: Sequence[Finding]) -> list[Step]:
+    """What a person can type next about these findings."""
+    if not findings:
+        return []
+    fitting = [Step(label, _filled(template, findings)) for label, template in NEXT_COMMANDS]
+    if len(findings) > SPELLED_OUT:
+        fitting = [Step(label, (template.format(id="FINDING", rule="RULE"),))
+                   for label, template in NEXT_COMMANDS]  # fmt: skip
+    return fitting
+
+
+def addresses(findings: Iterable[Finding]) -> list[str]:
+    """Where to revoke what is already out of our hands."""
+    urls = [found.rule.revoke.url for found in findings if found.exposure in ESCAPED]
+    return list(dict.fromkeys(filter(None, urls)))[:SPELLED_OUT]
+
+
+def commands(findings: Sequence[Finding]) -> list[str]:
+    """The commands without their labels, for machines; of the first findings only."""
+    return [line for step in steps(findings[:SPELLED_OUT]) for line in step.commands]
+
+
+def lines(findings: Sequence[Finding], style: Style) -> list[str]:
+    """The closing lines of a report, aligned. Rotating comes first once a value got out."""
+    urls = [style.link(url) for url in addresses(findings)]
+    rotate = [Step("Rotate it now", tuple(urls))] if urls else []
+    return [
+        f"  {label if not index else '':<15}  {style.paint('bold', command)}"
+        for label, many in rotate + steps(findings)
+        for index, command in enumerate(many)
+    ]
+
+
+def _filled(template: str, findings: Iterable[Finding]) -> tuple[str, ...]:
+    """The command for each finding, equal ones once."""
+    filled = (template.format(id=found.short_id, rule=clean(found.rule_id)) for found in findings)
+    return tuple(dict.fromkeys(filled))
