@@ -1,0 +1,139 @@
+"""Large scans: a tree, and a whole history, with readers beside the judge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+from leakguard.blob import Blob, Unread
+from leakguard.cli.crew import Crew, Item, Tally
+from leakguard.cli.gate import Gate
+from leakguard.cli.progress import Progress
+from leakguard.finding import Exposure, Finding, Outcome
+from leakguard.load.pack import open_pack
+from leakguard.read import commits, facts, git, tree
+from leakguard.read import history as past
+
+BATCH = 64
+"""Files that a reader takes at once."""
+
+STEP = 500
+"""Objects after which a reader says how far it is."""
+
+
+def tree_of(gate: Gate, paths: tuple[str, ...], top: str | None, ignored: bool, jobs: int) -> None:
+    """Scan files and folders; paths in reports are relative to the repository's top, if any."""
+    names = [name for path in paths for name in tree.files(path, ignored=ignored)]
+    batches = [names[at : at + BATCH] for at in range(0, len(names), BATCH)]
+    crew = Crew(batches, partial(_files, gate, top), min(jobs, len(batches)))
+    with Progress(len(names), "files") as progress:
+        for item in crew:
+            if isinstance(item, Tally):
+                gate.items += item.items
+                gate.bytes += item.bytes
+                progress.advance(item.items)
+            else:
+                gate.look(item)
+
+
+def _files(gate: Gate, top: str | None, names: list[str]) -> Iterator[Item]:
+    """What is suspicious or unreadable among files."""
+    items = size = 0
+    for name in names:
+        shown = _shown(name, top)
+        if gate.excluded(shown):
+            continue
+        for item in tree.read(name, shown):
+            if isinstance(item, Blob):
+                items += not item.start
+                size += len(item.data)
+                if not gate.suspects(item):
+                    continue
+            yield item
+    yield Tally(items, size)
+
+
+def _shown(name: str, top: str | None) -> str:
+    """A path as reports show it: from the repository's top, unless it lies outside."""
+    if top is None:
+        return name
+    full = name if os.path.isabs(name) else os.path.join(os.getcwd(), name)
+    inside = top.rstrip(os.sep) + os.sep
+    if full.startswith(inside) and ".." not in name:
+        return full[len(inside) :].removeprefix("./")
+    relative = os.path.relpath(name, top)
+    return name if relative.startswith(".." + os.sep) else relative
+
+
+def _piece(gate: Gate, top: str, piece: past.Piece) -> Iterator[Item]:
+    """What is suspicious among the objects of one piece."""
+    done = 0
+    for blob in past.read(piece, top):
+        done += not blob.start
+        if gate.suspects(blob):
+            yield blob
+        if done >= STEP:
+            yield Tally(done)
+            done = 0
+    yield Tally(done)
+
+
+def history(top: str, refs: tuple[str, ...], jobs: int) -> Outcome:
+    """Scan every blob and message that `refs` reach."""
+    gate = Gate(open_pack(top), top, "history", "blob")
+    if past.unborn(top, refs):
+        return gate.outcome()
+    walked = past.walk(top, refs)
+    try:
+        hits = _suspects(gate, top, jobs)
+    except BaseException:
+        walked.stop()
+        raise
+    for gap in past.gaps(walked, top, refs):
+        gate.unread(gap)
+    _place(gate, top, refs, hits)
+    outcome = gate.outcome()
+    left = facts.pushed(top, {place.commit for one in outcome.findings for place in one.locations})
+    outcome = replace(outcome, findings=tuple(exposed(one, left) for one in outcome.findings))
+    gate.remember(outcome)
+    return outcome
+
+
+def _suspects(gate: Gate, top: str, jobs: int) -> set[str]:
+    """The names of all objects in which something was found."""
+    pieces = past.pieces(top, 4 * jobs)
+    gate.bytes = sum(piece.bytes for piece in pieces)
+    gate.commits = sum(piece.count for piece in pieces if piece.kind == "commit")
+    gate.items = sum(piece.count for piece in pieces if piece.kind == "blob")
+    hits: set[str] = set()
+    with Progress(sum(piece.count for piece in pieces), "objects") as progress:
+        for item in Crew(pieces, partial(_piece, gate, top), jobs):
+            if isinstance(item, Tally):
+                progress.advance(item.items)
+            elif isinstance(item, Unread):
+                gate.unread(item)
+            elif item.blob_id not in hits and any(True for _ in gate.candidates(item)):
+                hits.add(item.blob_id)
+    return hits
+
+
+def exposed(finding: Finding, left: set[str]) -> Finding:
+    """The finding, pushed if one of its commits has left this machine."""
+    if any(place.commit in left for place in finding.locations):
+        return replace(finding, exposure=Exposure.PUSHED)
+    return finding
+
+
+def _place(gate: Gate, top: str, refs: tuple[str, ...], hits: set[str]) -> None:
+    """Judge what hit once more, now knowing where it stood; what nothing reaches is let go."""
+    origins = past.origins(hits, top, refs)
+    ids = "".join(f"{name}\n" for name in origins).encode()
+    if not ids:
+        return
+    for name, data in git.whole_objects(ids, top):
+        for origin in origins[name]:
+            message = origin.kind == "message"
+            text = commits.message(name, data).data if message else data
+            gate.look(Blob(origin, text, blob_id=name))
