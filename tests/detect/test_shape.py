@@ -1,0 +1,135 @@
+"""Values without a prefix: their shape, and the words around them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from leakguard.detect import shape
+from leakguard.finding import Candidate
+
+from .builders import acme, scan
+
+Fake = Callable[..., str]
+
+
+def look(text: str, *words: str, **fields: object) -> list[Candidate]:
+    return scan(text, acme(value="hex:32", words=words or ("acme",), **fields))
+
+
+@pytest.mark.parametrize("form", ["hex:32", "HEX:20", "alnum:40", "base64:40", "base64url:43", "uuid",
+                                  "digits:12", "base32:16", "lowernum:26", "word:20", "letters:9"])  # fmt: skip
+def test_a_shape_accepts_its_own_recipe(form: str, fake: Fake) -> None:
+    value = fake(f"{{{{{form}}}}}")
+    found = re.search(shape.pattern(form), f"x={value};")
+    assert found is not None
+    assert found["secret"] == value
+
+
+@pytest.mark.parametrize("form", ["hex:32", "alnum:40", "base64url:43", "uuid"])
+def test_a_shape_ends_where_the_value_ends(form: str, fake: Fake) -> None:
+    value = fake(f"{{{{{form}}}}}")
+    assert not re.search(shape.pattern(form), value + "a")
+    assert not re.search(shape.pattern(form), "a" + value)
+
+
+def test_a_length_may_be_a_range() -> None:
+    assert re.search(shape.pattern("hex:4-6"), "abcde")
+    assert not re.search(shape.pattern("hex:4-6"), "abcdefa")
+
+
+def test_padding_is_not_part_of_a_base64_value() -> None:
+    assert re.search(shape.pattern("base64:4"), "ab+/==")["secret"] == "ab+/"  # type: ignore[index]
+
+
+def test_a_shape_may_be_an_expression() -> None:
+    assert re.search(shape.pattern("/[a-c]{3}-[0-9]{4}/"), "=abc-1234,")
+
+
+@pytest.mark.parametrize(
+    "form", ["hex", "hex:0", "hex:5-2", "hex:99999", "octal:8", "password:9", "//"]
+)
+def test_an_unknown_shape_is_an_error(form: str) -> None:
+    with pytest.raises(ValueError, match=r"length|unknown shape"):
+        shape.pattern(form)
+
+
+@pytest.mark.parametrize(
+    "name", ["newRelic", "NEW_RELIC", "new-relic", "New Relic", "newrelic", "NEWRELIC_KEY"]
+)
+def test_two_words_match_every_spelling(name: str) -> None:
+    assert re.search(shape.word_pattern("new relic"), name)
+
+
+@pytest.mark.parametrize(("name", "spoken"), [
+    ("DD_API_KEY", True), ("ddToken", True), ("dd-auth", True), ("dd", False), ("add_api_key", False),
+    ("oddKey", False), ("dd.trace", False),
+])  # fmt: skip
+def test_a_very_short_word_must_begin_a_name_and_go_on_as_a_credential(
+    name: str, spoken: bool
+) -> None:
+    assert bool(re.search(shape.word_pattern("dd"), name)) == spoken
+
+
+@pytest.mark.parametrize(("name", "spoken"), [
+    ("snyk_token", True), ("SNYK", True), ("snykKey", True), ("resnyk", False), ("snyking", False),
+])  # fmt: skip
+def test_a_short_word_must_begin_and_end_a_name(name: str, spoken: bool) -> None:
+    assert bool(re.search(shape.word_pattern("snyk"), name)) == spoken
+
+
+def test_identifier_words_come_apart() -> None:
+    assert shape.words_of(b"DD_API_KEY ddApiKey HTTPServer2") == [
+        "dd", "api", "key", "dd", "api", "key", "http", "server", "2",
+    ]  # fmt: skip
+
+
+def test_the_word_may_stand_before_or_after_on_the_line(fake: Fake) -> None:
+    value = fake("{{hex:32}}")
+    assert look(f"acme_key = {value}")
+    assert look(f"key = {value}  # for acme")
+
+
+def test_the_word_may_stand_up_to_three_lines_above(fake: Fake) -> None:
+    value = fake("{{hex:32}}")
+    for between in range(3):
+        assert look("acme:\n" + "  a: b\n" * between + f"  key: {value}")
+    assert not look("acme:\n" + "  a: b\n" * 3 + f"  key: {value}")
+    assert not look(f"key: {value}\nacme")
+
+
+def test_a_word_far_along_the_line_does_not_count(fake: Fake) -> None:
+    value = fake("{{hex:32}}")
+    assert look(f"acme {'x ' * 70} key {value}")
+    assert not look(f"acme {'x ' * 300} key {value}")
+
+
+def test_without_a_credential_word_before_it_a_value_is_nothing(fake: Fake) -> None:
+    value = fake("{{hex:32}}")
+    assert not look(f"acme_trace = {value}")
+    assert not look(f"acme = {value} # key")
+    assert look(f"acme_trace = {value}", keys=())
+
+
+def test_only_the_rules_own_keys_count(fake: Fake) -> None:
+    value = fake("{{hex:32}}")
+    assert look(f"acme_app_key = {value}", keys=("app key",))
+    assert not look(f"acme_key = {value}", keys=("app key",))
+
+
+def test_a_cut_never_makes_a_word(fake: Fake) -> None:
+    # 160 bytes before the value lies the middle of "add_key", where "dd_key" is left.
+    value = fake("{{hex:32}}")
+    line = "dd_key " + " " * (shape.LEFT - len("dd_key  key ")) + " key "
+    assert look(line[:0] + "\n" + line + value, "dd")
+    assert not look("a" + line + value, "dd")
+    # And behind it, where the cut could pass for the end of a name.
+    tail = " " * (shape.LEFT - len("pat")) + "pat"
+    assert not look(f"key {value}{tail}tern", "pat", keys=("key",))
+
+
+def test_the_evidence_names_the_word(fake: Fake) -> None:
+    (found,) = look(f"acme_key = {fake('{{hex:32}}')}")
+    assert "'acme' stands near by" in found.evidence[0].detail
