@@ -1,25 +1,26 @@
-"""Is an assigned value a credential? Name, value and surroundings, each term explained.
+"""Is an assigned value a credential? What settles it at once, and for the rest the scorer.
 
-This decides about values that no provider's own rule knows. The measure is
-*surprise*: how many bits a reader who knows English identifiers needs for each
-character. Words cost about three, random text five or six, and unlike entropy it
-tells a short random password from a short word.
+This decides about values that no provider's own rule knows. References,
+templates, stand-ins and sealed values are no secrets whatever their name; all
+that is left is weighed by `detect.score`.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from math import log2
 
-from leakguard.detect.shape import words_of
+from leakguard.detect.score import learned, probability
+from leakguard.detect.terms import LONGEST, Place, kind_of, words_of_name
 from leakguard.finding import Evidence
 
 REFERENCE = re.compile(
     rb"\$\{|\{\{|\}\}|\$\(|<%|%\(|#\{|^\$[A-Za-z_]|^%[A-Za-z_.]+%?$|%[sdv]\b|^<[^>]{1,80}>"
-    rb"|^\{[^}]{0,80}\}$|^\{[A-Za-z_]|^[@:!&*][A-Za-z_]+$|^\[|^--[a-z]|^[A-Za-z_][\w.]*\(|^(?:self|this)\."
+    rb"|^\{[^}]{0,80}\}$|^\{[A-Za-z_]|^[@:!&][A-Za-z_]+$|^\*[A-Za-z_]\w*_\w+$|^\[|^--[a-z]|^[A-Za-z_][\w.]*\(|^(?:self|this)\."
     rb"|environ|getenv|process\.env|\bconfig\b|secrets?\.|vars?\.|\.get\b|\(\)|=>|->|::|&&|\|\|"
-    rb"|\(\?|[\])][+*]|\[\^"
-    rb"|^(?:https?|file|ftp|s3|arn|data|ssm|vault|op|ref|env|keyring|projects|urn|sm|aws|gcp|kms)[:/]"
+    rb"|\(\?|[\])][+*]|\[\^|^#(?:[0-9a-f]{3}){1,2}$"
+    rb"|^(?:https?|file|ftp|s3|ipfs|arn|data|ssm|vault|op|ref|env|keyring|projects|urn|sm|aws|gcp|kms)[:/]"
     rb"|^(?:/|\./|\.\./|~/)[\w./-]{3,}$"
     rb"|\.(?:pem|key|crt|cer|jks|p12|pfx|json|txt|ya?ml|py|js|ts|php|html?|conf|cfg|env|sh|go|rb)$",
     re.IGNORECASE,
@@ -29,8 +30,9 @@ REFERENCE = re.compile(
 SEALED = re.compile(
     rb"^(?:ENC[(\[]|enc:|\{(?:cipher|crypt|s?sha\d*|s?md5|bcrypt|pbkdf2|noop)\}|pbkdf2_sha"
     rb"|\$(?:[1256y]|2[abxy]|apr1|argon2\w{0,2}|pbkdf2[\w-]{0,10}|scrypt|ANSIBLE_VAULT)[$;]"
-    rb"|AQICAH|Ag[A-D][A-Za-z0-9+/]{200}|-----BEGIN (?:PUBLIC|CERT)"
-    rb"|(?-i:MFkwEwYH|MHYwEAYH|MIGbMBAG|MCowBQYDK2V|MIGfMA0GCSq|MII[BC]IjANBgkq|AAAA[BCE]\w{2,8}c3NoL))",
+    rb"|AQICAH|-----BEGIN (?:PUBLIC|CERT)"
+    rb"|0x[0-9a-f]{40}$"  # the address of an account or a contract
+    rb"|(?-i:Ag[A-D][A-Za-z0-9+/]{60}|B[A-P][\w-]{85}$|MFkwEwYH|MHYwEAYH|MIGbMBAG|MCowBQYDK2V|MIGfMA0GCSq|MII[BC]IjANBgkq|AAAA[BCE]\w{2,8}c3NoL))",
     re.IGNORECASE,
 )
 """Encrypted, hashed or public; hashes have rules of their own."""
@@ -38,6 +40,7 @@ SEALED = re.compile(
 DUMMY = re.compile(
     rb"example|sample|dummy|placeholder|change.?(?:me|it|this)|redacted|replace|insert"
     rb"|(?<![a-z])(?:your|todo|asdf|fixme)|(?-i:Your(?=[A-Z]))|x{4,}|\*{3,}|\.{3,}|-{4,}|_{4,}|#{3,}|0{6,}|1{6,}|(?:0?123|1?234)45|0123456"
+    rb"|a1b2c3d4|s3cr3t|eyJzdWIiOiIxMjM0NTY3ODkw"  # the last is what jwt.io opens with
     rb"|abcdef(?!.*[0-9])|abc123|qwert|lorem|ipsum|undefined|not[-_ ]?set"
     rb"|goes[-_ ]?here|p[a@4][s5$]{1,2}w[0o]rd|deadbeef|cafebabe|my[-_]?(?:secret|key|token|api)"
     rb"|(?:secret|token)[-_]?(?:key|here|value|name)|^fake|fake[-_]|(?:foo|bar|baz){2}"
@@ -57,93 +60,68 @@ WORDS = frozenset(
     credentials my new old wrong bad invalid correct valid good strong weak secure unsecure
     insecure not real super very important a the an is for of some any this that here id code one
     two web server service github gitlab git docker sa jwt session cookie signing webhook bot
-    shared master temp tmp initial random hunter monkey dragon tiger scott""".split()
+    shared master temp tmp initial random hunter monkey dragon tiger scott
+    passwort kennwort wachtwoord senha geslo heslo lozinka cyfrinair parola haslo jelszo salasana
+    losenord adgangskode parool sifre sandi salasanasi pasahitza paswoord contrasenya
+    clave unused unset minio""".split()
 )
 """Words that a value about a secret is made of."""
 
+
 HASHED = frozenset(
-    b"""sha sha1 sha256 sha512 md5 hash hashed hashes digest checksum integrity etag commit
-    revision rev fingerprint thumbprint uuid guid salt iv public pub pubkey signature cert
-    certificate version encrypted cipher ciphertext csrf xsrf next page continuation cursor change
-    idempotency update lock request verification""".split()
+    """sha sha1 sha256 sha512 md5 hash hashed hashes digest checksum integrity etag fingerprint
+    thumbprint uuid guid public pubkey csrf xsrf idempotency encrypted sealed ciphertext cursor
+    continuation sitekey""".split()  # noqa: SIM905 (reads best as text)
 )
 """Words in the names of what looks random and is not secret."""
 
-ABOUT = frozenset(
-    b"""id ids name names type types path file files url uri uris length size ring map board frame
-    press down up field fields prefix suffix format count index expiry expires expiration ttl arn
-    alias label endpoint variable var ref reference namespace policy hint help message msg error
-    errors title text placeholder description regex pattern strength validator reset min max env
-    algorithm alg method class column param parameter header mode provider store manager generator
-    issuer audience scope scopes kind list table page link button form input date time age
-    autogenerated changed at location dir folder version verifier plugin hasher encoder
-    encode decode equals matches replace split strip startswith contains""".split()
+_KEYS = "cache sort partition object row dedupe dedup gpg pgp site trusted reset".split()  # noqa: SIM905 (the same)
+OPENS_NOTHING = frozenset(
+    [("key", "id"), ("next", "token"), ("page", "token"), ("sync", "token")]
+    + [(what, "key") for what in _KEYS]
 )
-"""Last words of names that say something about a secret (`token_type`)."""
+"""Last words of names of what finds a thing again: a page, a row, a file in a cache."""
 
-PLAYED = frozenset(b"example sample dummy mock fake test demo".split())
-"""Words in the names of what is only played with."""
-
-PAIRS = frozenset(
-    bytes((group[0], other))
-    for group in b"""aabcdfgiklmnprstuvxy babceilorsu cacdehiklorstu dabdefilorsu
-    eabcdefgilmnprstvwx fadefilorsu gaehinorsu haeiort iabcdefglmnoprstvz keis ladeilostuy
-    mabeimopsu nacdefgiklnostuv oabcdfgiklmnoprstuvw paehiloprstuy qu racdegiklmnoprstuy
-    sacehilopstuwy tacehiloprstuy uabceilmnprst vaei waei xacept yps ze""".split()
-    for other in group[1:]
+CALLED = frozenset(
+    """equals matches replace split strip startswith contains encode decode join format get getenv
+    index find count pop remove""".split()  # noqa: SIM905 (reads best as text)
 )
-"""The pairs of letters that make up nine tenths of English identifiers, by their first letter."""
+"""Last words of names that are called with something else than a secret (`password.encode`)."""
+
+ASKS = frozenset("get find read fetch load lookup prompt ask".split())  # noqa: SIM905 (the same)
+"""Words of functions that are told which secret to bring (`get_password("shop")`)."""
 
 TEST_PATH = re.compile(
-    r"(?:^|/)(?:tests?|testing|testdata|specs?|fixtures?|mocks?|__tests__|examples?|samples?|docs?"
-    r"|demos?|e2e|benchmarks?)(?:/|$)|(?:^|/)(?:test_[^/]*|[^/]*[._-](?:test|spec)s?\.[a-z]+"
-    r"|conftest\.py|(?:example|sample|mock|fixture|dummy)s?[-_.\d][^/]*"
-    r"|[^/]*\.(?:md|mdx|rst|adoc|asciidoc|txt|example|sample|template|dist))$",
-    re.IGNORECASE,
+    r"(?:^|[/_.-])(?:tests?|testing|testdata|specs?|fixtures?|mocks?|__tests__|e2e)(?:[/_.-]|$)"
+    r"|[a-z](?:Tests?|Spec)\.[a-z]+$",
 )
 _TRANSLATION = re.compile(
     r"(?:^|/)(?:langs?|languages?|locales?|i18n|l10n|translations?)(?:/|$)"
     r"|\.(?:strings|po|xlf|resx|arb)$|(?:^|/)(?:messages|strings)[_.-]",
     re.IGNORECASE,
 )
-_PASSWORD_NAME = re.compile(
-    rb"pass(?:word|wd|phrase|code|wort)?|pwd|(?:^|[._-])pw\b|identified|login|authenticat"
-    rb"|basic_?auth|network_?credential|connect|kennwort|wachtwoord|contrasena|senha",
-    re.IGNORECASE,
+_FILE_NAME = re.compile(
+    r"\.(?:rb|py|js|ts|go|java|json|md|pp|php|html|yml|yaml|css|txt|sh|lock|png|svg|c|h|cpp|rs)$"
 )
 _CREDENTIAL = re.compile(
     rb"pass(?:word|wd)?|pwd|secret|token|(?:api)?[-_]?key|user|admin", re.IGNORECASE
 )
 _WORD = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
-_PROSE = re.compile(rb"\s\S{1,20}\s|^[A-Z][a-z]+ [a-z]+|[a-z]{2,} [a-z]{2,}|[\x80-\xff]")
-_UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_HEX = re.compile(rb"(?:0x)?(?:[0-9a-f]+|[0-9A-F]+)")
+_PROSE = re.compile(r"[^\W\d]{2,} [^\W\d]{2,}|^[^\W\d]+$")
+_CACHE_KEY = re.compile(r"[a-z][\w.-]{2,60}-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+_PHRASE = re.compile(r"(?=\S+ )[^\x00-\x1f\"#-&(-+<-@\[-`{-~0-9]+\Z")
+_SEPARATOR = re.compile(r"(=>|:=|::|==|[:=(,])[^:=(,]*$")
+_QUOTE = re.compile(r"[\"'`]$")
+_NEIGHBOUR = re.compile(r"[a-z][a-z0-9]{2,20}")
+_COMMENT = re.compile(r"\s*(?:#|//|--|;|<!--|/?\*|REM\b)")
+_REACH = 400
+"""How far around a value its neighbours are looked for, bytes."""
 
 
 def entropy(value: bytes) -> float:
     """Shannon entropy of the value's bytes, bits per byte."""
     counts = [value.count(byte) for byte in set(value)]
     return -sum(count / len(value) * log2(count / len(value)) for count in counts)
-
-
-def surprise(value: bytes) -> float:
-    """Bits that a reader who knows English identifiers needs for the value."""
-    chars = [value[at : at + 1] for at in range(len(value))]
-    return sum(_bits(*pair) for pair in zip([b"", *chars], chars, strict=False))
-
-
-def _bits(before: bytes, char: bytes) -> float:
-    if char.isalpha():
-        if before.isalpha():
-            if before.islower() and char.isupper():
-                return 5.0
-            return 3.0 if (before + char).lower() in PAIRS else 7.0
-        return 7.0 if before.isdigit() else 3.5
-    if char.isdigit():
-        if before.isdigit():
-            return 1.0 if char[0] - before[0] in (0, 1) else 3.3
-        return 4.5
-    return 2.5 if char in b"_-. /:" else 6.0
 
 
 def dummy(value: bytes) -> str:
@@ -156,96 +134,132 @@ def dummy(value: bytes) -> str:
     words = _WORD.findall(value)
     if sum(map(len, words)) >= 0.6 * len(value) and all(word.lower() in WORDS for word in words):
         return "words about secrets"
-    if len(set(value)) <= max(3, len(value) // 12):
+    if len(set(value)) <= max(2, len(value) // 12):
         return "a few characters repeated"
     rest = _CREDENTIAL.sub(b"", value)
-    if len(rest) < len(value) and surprise(rest) < 28:
+    if len(rest) < len(value) and _bits(rest.decode("latin-1")) < 28:
         return "a word about secrets with little else"
     return ""
 
 
-def weigh(name: bytes, value: bytes, path: str) -> tuple[str, tuple[Evidence, ...]]:
+def _bits(text: str) -> float:
+    """How surprising a text is to a reader who knows the words of source."""
+    bits, letters = learned().words.surprise(text)
+    return bits + 3.3 * (len(text) - letters)
+
+
+def drawn(value: bytes) -> bool:
+    """Whether a value looks drawn from an alphabet, not written by a person."""
+    digits = len(_DIGIT.findall(value))
+    return digits * 4 >= len(value) or _bits(value.decode("latin-1")) >= DRAWN * len(value)
+
+
+_DIGIT = re.compile(rb"[0-9]")
+DRAWN = 4.5
+"""Bits of surprise a character has at least in what was drawn; identifiers have two to four."""
+
+
+def place_of(data: bytes, span: tuple[int, int], name: bytes, path: str) -> Place:
+    """A value and what stands around it: its form, its file, the words two lines either way."""
+    start, end = span
+    before = data[max(0, start - _REACH) : start].decode("utf-8", "replace")
+    after = data[end : end + _REACH].decode("utf-8", "replace")
+    above = before.split("\n")[-3:]
+    line = above[-1]
+    spelt = name.decode("utf-8", "replace")
+    named = "\n".join(above)
+    at = named.rfind(spelt) if spelt else len(named)
+    left = named[:at] if at >= 0 else named
+    between = named[at + len(spelt) :] if at >= 0 else ""
+    separator = _SEPARATOR.search(between)
+    quote = _QUOTE.search(named)
+    below = after.split("\n")[:3]
+    _, dot, ext = path.rpartition("/")[2].rpartition(".")
+    return Place(
+        name=spelt,
+        value=data[start : min(end, start + 4 * LONGEST)].decode("utf-8", "replace"),
+        sep=separator[1] if separator else "",
+        quote=quote.group() if quote else "",
+        tail=below[0][:10],
+        left=tuple(_NEIGHBOUR.findall(left.lower())[-8:]),
+        right=tuple(_NEIGHBOUR.findall("\n".join(below).lower())[:8]),
+        ext=dot + ext.lower(),
+        test=bool(TEST_PATH.search(path)),
+        comment=bool(_COMMENT.match(line)),
+    )
+
+
+def weigh(place: Place, path: str) -> tuple[str, tuple[Evidence, ...]]:
     """(tier, why) for an assigned value; the tier is "" when it is not a credential."""
-    words = [word.encode() for word in words_of(name)[-5:]]
-    against = _no_secret(value, path) or _no_secret_by_name(words)
+    against = settled(place, path)
     if against is not None:
         return "", (against,)
-    bits = surprise(value)
-    terms = [Evidence("value", f"{bits:.0f} bits, {bits / len(value):.1f} a character")]
-    tier = _password(value, bits) if _PASSWORD_NAME.search(name) else _token(value, bits)
-    if not tier:
-        return "", (*terms, Evidence("value", "neither random nor a chosen password"))
-    doubts = list(_doubts(words, path)) if tier == "likely" else []
-    return "possible" if doubts else tier, (*terms, *doubts)
+    model = learned()
+    score, terms = model.score(called(place))
+    tier = model.tier(score)
+    return tier, tuple(explain(score, terms if tier else []))
 
 
-def _no_secret(value: bytes, path: str) -> Evidence | None:
-    reason = dummy(value)
-    if not reason and len(value) < 5:
-        reason = "too short"
+def called(place: Place) -> Place:
+    """The place, its name said to be that of a password where only the rule's pattern knows it."""
+    if kind_of(words_of_name(place.name)) in {"none", "other"}:
+        return replace(place, name=f"{place.name}_password")
+    return place
+
+
+def settled(place: Place, path: str) -> Evidence | None:
+    """What says for sure that the value is no secret, or None."""
+    value = place.value.encode("utf-8", "replace")
+    named = words_of_name(place.name)
+    if named[-2:] in OPENS_NOTHING or HASHED.intersection(named):
+        return Evidence("name", "names a hash, an identifier or something public")
+    if place.sep == "(" and named and named[-1] in CALLED:
+        return Evidence("name", f"calls {named[-1]} on a secret")
+    if place.sep == "(" and ASKS.intersection(named):
+        return Evidence("name", "asks for a secret by its name")
+    if _FILE_NAME.search(place.name):
+        return Evidence("name", "names a file")
+    if place.value.startswith((", ", ") ", "; ")):
+        return Evidence("value", "the code between two strings")
+    if named[-1:] == ("key",) and _CACHE_KEY.match(place.value):
+        return Evidence("value", "words and a digest, as a cache has them")
+    reason = dummy(value) if len(value) > 2 else "too short"
     if not reason and SEALED.search(value):
         reason = "encrypted, hashed or public"
-    if not reason and _PROSE.search(value):
-        reason = "reads like prose"
-    if not reason and value.isalpha() and _TRANSLATION.search(path):
+    if not reason and _PROSE.search(place.value) and _TRANSLATION.search(path):
         reason = "a word in a translation"
+    if not reason and "passphrase" not in named and _PHRASE.match(place.value):
+        reason = "a phrase"
     return Evidence("value", reason) if reason else None
 
 
-def _no_secret_by_name(words: list[bytes]) -> Evidence | None:
-    if HASHED.intersection(words):
-        return Evidence("name", "names a hash, an identifier or something public")
-    if words and words[-1] in ABOUT and words[-2:] != [b"secret", b"id"]:
-        return Evidence("name", f"names the {words[-1].decode()} of a secret")
-    return None
+SAID = {
+    "says": "common words in the value",
+    "known": "how much of the value is words of source",
+    "odd": "how unlike words its letters are",
+    "bits": "how much it surprises in all",
+    "length": "the value's length",
+    "distinct": "how many different characters it has",
+    "changes": "how often it goes from letters to digits and back",
+    "steps": "how much of it counts or repeats",
+    "vowels": "how many vowels it has",
+    "shape": "the order of its letters, digits and signs",
+}
+"""What families of terms say whose own words are numbers, or would quote the value."""
 
 
-def _doubts(words: list[bytes], path: str) -> list[Evidence]:
-    found = []
-    if words == [b"key"]:
-        found.append(Evidence("name", "says little: most keys are no secrets"))
-    if PLAYED.intersection(words) or TEST_PATH.search(path):
-        found.append(Evidence("path", "stands in a test, an example or documentation"))
+def explain(score: float, terms: list[tuple[str, float]]) -> list[Evidence]:
+    """The sum, and what decided it; never a word of the value itself."""
+    found = [Evidence("score", f"{100 * probability(score):.0f} in 100")]
+    families: dict[str, dict[str, float]] = {}
+    for term, weight in terms:
+        family, _, rest = term.partition(":")
+        families.setdefault(family, {})[rest] = weight
+    families.pop("bias", None)
+    heaviest = sorted(families, key=lambda one: -abs(sum(families[one].values())))
+    for family in heaviest[:5]:
+        parts = families[family]
+        first = max(parts, key=lambda one: abs(parts[one]))
+        detail = SAID.get(family) or first or "yes"
+        found.append(Evidence(family, f"{detail} ({sum(parts.values()):+.1f})"))
     return found
-
-
-def _password(value: bytes, bits: float) -> str:
-    """People choose passwords, so a little surprise will do."""
-    odd, kinds, length = bits / len(value), _kinds(value), len(value)
-    if _random_hex(value) or (length >= 10 and odd >= 4.8):
-        return "likely"
-    if kinds >= 2 and (odd >= 5.0 or (length >= 8 and odd >= (4.3, 3.9)[kinds > 2])) and length > 5:
-        return "likely"
-    if value.isdigit():
-        return "possible" if length >= 6 and len(set(value)) >= 4 else ""
-    mixed = kinds >= 2 and length >= 8 and odd >= 3.1 and any(48 <= byte <= 57 for byte in value)
-    return "possible" if odd >= 3.9 or kinds >= 3 or mixed else ""
-
-
-def _token(value: bytes, bits: float) -> str:
-    """Machines make tokens: long, and surprising everywhere."""
-    odd, length = bits / len(value), len(value)
-    if _HEX.fullmatch(value):
-        return "likely" if _random_hex(value) else ""
-    if _UUID.fullmatch(value):
-        return "possible"  # it names things more often than it opens them
-    if length >= 16 and _kinds(value) >= 2 and odd >= (4.1 if length >= 20 else 4.4):
-        return "likely"
-    return "possible" if odd >= 4.4 and bits >= 40 else ""
-
-
-def _random_hex(value: bytes) -> bool:
-    """Long enough to be a key, and neither a number nor a pattern."""
-    if not _HEX.fullmatch(value) and not _UUID.fullmatch(value):
-        return False
-    return len(value) >= 24 and entropy(value) >= 3.0 and not value.isdigit()
-
-
-def _kinds(value: bytes) -> int:
-    """How many of lower, upper, digit, punctuation (but what joins words) occur."""
-    return (
-        any(97 <= byte <= 122 for byte in value)
-        + any(65 <= byte <= 90 for byte in value)
-        + any(48 <= byte <= 57 for byte in value)
-        + any(not chr(byte).isalnum() and byte not in b"_-. /:" for byte in value)
-    )
