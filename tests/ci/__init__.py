@@ -1,0 +1,1 @@
+"""Pipelines: services, events, checkouts, the action."""
