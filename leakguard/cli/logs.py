@@ -1,0 +1,311 @@
+"""`leakguard logs`. Reading files reaches no network; fetching loads a room of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from leakguard import exits
+from leakguard.blob import Blob, Origin, Unread
+from leakguard.cli import console
+from leakguard.cli.gate import Gate, exit_code
+from leakguard.errors import LeakguardError, UnreadError, UsageError
+from leakguard.finding import Candidate, Outcome
+from leakguard.load.pack import open_pack
+from leakguard.read import ci_log, ci_log_dump, ci_log_files, repository
+from leakguard.read.ci_log_files import Log
+from leakguard.read.ci_log_views import views
+from leakguard.report import FORMATS
+from leakguard.report.layout import fold
+from leakguard.report.style import clean, words
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+STANDARD_INPUT = "(standard input)"
+GIB = 1024**3
+
+
+class RefusedError(LeakguardError):
+    """A deletion that nobody confirmed."""
+
+    exit_code = exits.REFUSED
+
+
+@click.command()
+@click.argument("files", nargs=-1, metavar="[FILE...]")
+@click.option("--github", metavar="RUN", help="Fetch a run of GitHub Actions: number or address.")
+@click.option("--gitlab", metavar="JOB", help="Fetch a GitLab job: number or address.")
+@click.option("--jenkins", metavar="URL", help="Fetch a Jenkins build by its address.")
+@click.option("--repo", metavar="NAME", help="The repository or project of the run or job.")
+@click.option("--artifacts", is_flag=True, help="Fetch what the run kept, too.")
+@click.option("--max-size", type=click.IntRange(min=1), default=2 * 1024, show_default=True,
+              metavar="MIB", help="Largest file to fetch, in MiB.")  # fmt: skip
+@click.option("--keep", metavar="DIR", help="Keep what is fetched there; go on with it next time.")
+@click.option("--delete", is_flag=True, help="After a finding: have the service delete the logs.")
+@click.option("--yes", is_flag=True, help="With --delete: do not ask.")
+@click.option("--format", "shape", type=click.Choice(sorted(FORMATS)), default="text",
+              show_default=True, metavar="FORMAT",
+    help="How to report: " + ", ".join(sorted(FORMATS)) + ".")  # fmt: skip
+@click.option("--output", metavar="FILE", help="Write the report there instead of printing it.")
+@click.option("--explain", is_flag=True, help="Say what decided each finding's confidence.")
+@click.option("--exit-zero", is_flag=True, help="Exit 0 for findings; failures keep their code.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
+              show_default=True, help="Colour of the text report.")  # fmt: skip
+def command(
+    files: tuple[str, ...], github: str | None, gitlab: str | None, jenkins: str | None,
+    repo: str | None, artifacts: bool, max_size: int, keep: str | None, delete: bool, yes: bool,
+    shape: str, output: str | None, explain: bool, exit_zero: bool, color: str,
+) -> int:  # fmt: skip
+    """Look for secrets in finished CI logs, and in archives of them.
+
+    FILE is a log, an archive of logs or a log as JSON; `-` reads standard input.
+    Colours, timestamps and prefixes are taken out before matching; line numbers
+    stay those of the log. With --github, --gitlab or --jenkins the logs are fetched,
+    with a token from GH_TOKEN, GITLAB_TOKEN or JENKINS_USER and JENKINS_TOKEN.
+
+    \b
+    Examples:
+      leakguard logs build.log logs.zip
+      make test 2>&1 | leakguard logs -
+      leakguard logs --github 123456 --repo OWNER/NAME --artifacts
+      leakguard logs --gitlab 123456 --repo GROUP/NAME --delete
+
+    Exit codes: 0 nothing blocks, 1 a blocking finding, 4 something could not be
+    read, 5 a deletion failed, 6 a deletion was not confirmed.
+    """
+    services = (("github", github), ("gitlab", gitlab), ("jenkins", jenkins))
+    chosen = [(kind, what) for kind, what in services if what is not None]
+    if len(chosen) + bool(files) != 1:
+        raise UsageError("name files, or one run to fetch", "leakguard logs build.log")
+    if files and (delete or artifacts or keep or repo):
+        raise UsageError("--delete, --artifacts, --keep and --repo go with a run to fetch")
+    if yes and not delete:
+        raise UsageError("--yes goes with --delete")
+    report = Report(shape, output, explain, color)
+    if files:
+        outcome = scan(map(_on_disk, files))
+        report.show(outcome)
+        return _code(outcome, exit_zero)
+    room = import_module("leakguard.connect.ci")  # the door to the network; only here
+    kind, what = chosen[0]
+    with ExitStack() as stack:
+        folder = keep or _scratch(stack)
+        service = room.service(kind, what, repo or "", os.environ)
+        stack.callback(service.client.close)
+        all_of_it = artifacts or (delete and kind != "github")  # theirs go with the log
+        case = service.fetch(room.Saver(folder, max_size * 1024 * 1024), artifacts=all_of_it)
+        outcome = scan(((one.path, one.name) for one in case.files), case.missed)
+        return _concluded(room, service, case, outcome, report, delete, yes, exit_zero)
+
+
+def _scratch(stack: ExitStack) -> str:
+    import tempfile
+
+    return stack.enter_context(tempfile.TemporaryDirectory(prefix="leakguard-"))
+
+
+def _on_disk(path: str) -> tuple[str, str]:
+    return path, STANDARD_INPUT if path == "-" else path
+
+
+def _concluded(
+    room: ModuleType, service: Any, case: Any, outcome: Outcome, report: Report, delete: bool,
+    yes: bool, exit_zero: bool,
+) -> int:  # fmt: skip
+    """Tell what was fetched and found; then, if asked to and confirmed, contain."""
+    evidence = [{"name": one.name, "bytes": one.size, "sha256": one.sha256} for one in case.files]
+    report.extra = {"run": case.title, "evidence": evidence, "notes": case.notes, "deleted": []}
+    told = [f"{case.title}: {note}" for note in case.notes]
+    for one in case.files:
+        told += [f"evidence: {one.name} ({one.size:,} bytes)", f"  sha256 {one.sha256}"]
+    _tell(told)
+    guilty = bool(outcome.blocking or outcome.warnings)
+    if not delete or not guilty:
+        report.show(outcome)
+        if delete:
+            _tell(["nothing was found, so nothing is deleted"])
+        return _code(outcome, exit_zero)
+    if report.shape == "text" or report.output:
+        report.show(outcome)  # before anything is gone
+    try:
+        _confirm(case, yes)
+    except RefusedError:
+        if report.shape != "text" and not report.output:
+            report.show(outcome)
+        raise
+    deleted = room.delete(case, service.client)
+    report.extra["deleted"] = [
+        {"what": one.what, "done": one.done, "detail": one.detail} for one in deleted
+    ]
+    _tell([f"{'deleted' if one.done else 'NOT deleted'}: {one.what}"
+           + (f" ({one.detail})" if one.detail else "") for one in deleted])  # fmt: skip
+    _tell(["the value was readable until now: rotate it, deleting does not undo the reading"])
+    if report.shape != "text" or report.output:
+        report.show(outcome)
+    return _code(outcome, exit_zero) if all(one.done for one in deleted) else exits.OUTCOME
+
+
+def _confirm(case: Any, yes: bool) -> None:
+    """Raises RefusedError unless somebody says the run's number."""
+    if case.missed:
+        names = ", ".join(clean(one.name) for one in case.missed)
+        raise RefusedError(
+            f"not deleted: {names} could not be fetched, so nothing would be left of it",
+            "fetch all of it first (--max-size), or delete it at the service",
+        )
+    if yes:
+        return
+    what = "; ".join(one.what for one in case.deletable)
+    if not sys.stdin.isatty():
+        raise RefusedError(f"not deleted: nobody confirmed it ({clean(what)})", "add --yes")
+    _tell([f"to delete: {what}", "this cannot be undone"])
+    typed = click.prompt(f"type {case.word} to delete", default="", show_default=False, err=True)
+    if typed.strip() != case.word:
+        raise RefusedError("not deleted: something else was typed")
+
+
+def _tell(lines: Iterable[str]) -> None:
+    text = ""
+    for line in lines:
+        lead = line[: len(line) - len(line.lstrip())]
+        text += "\n".join(fold(lead, words(line), 2)) + "\n"
+    console.show(text, sys.stderr)
+
+
+def _code(outcome: Outcome, exit_zero: bool) -> int:
+    code = exit_code(outcome)
+    if exit_zero and code == exits.FOUND:
+        return exits.UNREAD if outcome.unread else exits.CLEAN
+    return code
+
+
+def scan(files: Iterable[tuple[str, str]], missed: Iterable[Unread] = ()) -> Outcome:
+    """Scan log files, given as (path, name in reports)."""
+    top = repository.find_top()
+    reader = LogReader(Gate(open_pack(top), top, "logs", "log"))
+    for path, name in files:
+        reader.file(path, name)
+    for gap in missed:
+        reader.gate.unread(gap)
+    outcome = reader.gate.outcome()
+    reader.gate.remember(outcome)
+    return outcome
+
+
+class LogReader:
+    """Joins reading, matching and what a log knows about its lines."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self._whole: list[tuple[str, Candidate]] = []
+        self._steps: list[tuple[str, Candidate]] = []
+
+    def file(self, path: str, name: str) -> None:
+        """Scan one file. Raises UnreadError if it cannot be opened."""
+        with _open(path) as file:
+            for item in ci_log_files.opened(file, Origin(ci_log_files.KIND, name)):
+                if isinstance(item, Log):
+                    self._log(item)
+                else:
+                    self._other(item)
+        for found in ci_log_dump.not_twice(self._whole, self._steps):
+            self.gate.add(found)
+        self._whole, self._steps = [], []
+
+    def _other(self, item: Blob | Unread) -> None:
+        if isinstance(item, Blob):
+            self.gate.items += not item.start
+            self.gate.bytes += len(item.data)
+        self.gate.look(item)
+
+    def _log(self, log: Log) -> None:
+        self.gate.items += 1
+        for blob in ci_log.blobs(log.origin, log.parts, log.steps):
+            self.gate.bytes += blob.own[1] - blob.own[0]
+            for found in self._found(blob, log):
+                if log.whole_job:
+                    self._whole.append((log.whole_job, found))
+                    continue
+                if log.steps.job:
+                    self._steps.append((log.steps.job, found))
+                self.gate.add(found)
+
+    def _found(self, blob: Blob, log: Log) -> list[Candidate]:
+        missed: list[Unread] = []
+        plain = list(self.gate.candidates(blob, missed))
+        others = []
+        low, high = (blob.line + blob.data.count(b"\n", 0, at) for at in blob.own)
+        for view in views(blob):
+            origin = log.origin
+            if view.inside:
+                origin = Origin(origin.kind, origin.path, inside=view.inside)
+            for one in self.gate.candidates(Blob(origin, view.data), missed):
+                moved = ci_log_dump.relocated(one, view, log.origin)
+                if moved is not None and low <= moved.location.start_line <= high:
+                    others.append(moved)
+        for gap in missed:
+            self.gate.unread(gap)
+        return ci_log_dump.told(ci_log_dump.merged(plain, others), blob, log.steps)
+
+
+def _open(path: str) -> BinaryIO:
+    if path == "-":
+        if sys.stdin is None:
+            raise UnreadError("standard input is closed", "pipe a log in: ... | leakguard logs -")
+        return sys.stdin.buffer
+    try:
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            raise UsageError(f"{path!r} is a folder", f"leakguard logs {path}/*.log")
+        return open(path, "rb")
+    except OSError as error:
+        raise UnreadError(f"cannot read {path!r}", cause=error.strerror or "") from None
+
+
+class Report:
+    """Where the report goes, and what a log adds to it."""
+
+    def __init__(self, shape: str, output: str | None, explain: bool, color: str) -> None:
+        self.shape = shape
+        self.output = output
+        self.extra: dict[str, object] = {}
+        self._explain = explain
+        self._color = color
+
+    def show(self, outcome: Outcome) -> None:
+        """Print it, or write it to its file."""
+        look = console.style(
+            None if self.output else sys.stdout, "never" if self.output else self._color
+        )
+        text = FORMATS[self.shape](outcome, look, self._explain)
+        if self.shape == "text":
+            text = _places(outcome) + text
+        elif self.shape.startswith("json") and self.extra:
+            text = json.dumps({**json.loads(text), "log": self.extra}, indent=2) + "\n"
+        if not self.output:
+            console.show(text)
+            return
+        try:
+            with open(self.output, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        except OSError as error:
+            raise UsageError(f"cannot write {self.output!r}", cause=error.strerror or "") from None
+
+
+def _places(outcome: Outcome) -> str:
+    """Job, step and dump of each finding: a file and a line alone do not say them."""
+    lines = []
+    for found in (*outcome.blocking, *outcome.warnings):
+        said = [seen.detail for seen in found.evidence
+                if seen.term in (ci_log_dump.LOG, ci_log_dump.DUMP)]  # fmt: skip
+        if said:
+            lines += fold(f"{found.short_id}: ", words("; ".join(said)), 2)
+    return "\n".join(lines) + "\n\n" if lines else ""
