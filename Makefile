@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast lint bench clean
+.PHONY: demo test test-fast lint bench bench-accuracy rule-pages clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -25,6 +25,9 @@ lint: $(VENV)/.lint
 
 bench: $(VENV)/.bench
 	$(BIN)/python bench/run.py $(ARGS)
+
+bench-accuracy: $(VENV)/.bench
+	$(BIN)/python bench/accuracy.py $(ARGS)
 
 $(VENV)/.pip:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "leakguard needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -47,6 +50,9 @@ $(VENV)/.lint: $(VENV)/.test
 $(VENV)/.bench: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --group bench
 	touch $@
+
+rule-pages: $(VENV)/.run  ## docs/rules/ from the rules
+	$(BIN)/python docs/rule_pages.py
 
 clean:
 	rm -rf $(VENV) build dist

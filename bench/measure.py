@@ -75,7 +75,9 @@ def clean_environment(changes: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
+        # An installer compiles Python's modules; so may the first run of a checkout.
         if not name.startswith(("GIT_", "LEAKGUARD_", "KF_", "GITLEAKS_", "BETTERLEAKS_"))
+        and name != "PYTHONDONTWRITEBYTECODE"
     }
     fixed = {
         "GIT_CONFIG_GLOBAL": os.devnull,

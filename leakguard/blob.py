@@ -49,6 +49,11 @@ class Origin:
         )
 
 
+SMALL = 1024
+FEW_LINES = 3
+"""A file may be nothing but a secret up to this size, bytes and line ends."""
+
+
 class Blob:
     """One stretch of bytes to scan.
 
@@ -78,6 +83,12 @@ class Blob:
         self.line = line
         self.column = column
         self.own = own or (0, len(data) + 1)
+
+    @property
+    def small(self) -> bool:
+        """Whether it is all of a small input, which may be nothing but a secret."""
+        data = self.data
+        return self.start == 0 and len(data) <= SMALL and data.count(b"\n") <= FEW_LINES
 
 
 class Unread:

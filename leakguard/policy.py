@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import date
 
 DEFAULT_SALT = "leakguard"
 """Fingerprints must be the same on every machine of a team, so the salt is not random."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """The resolved `.leakguard.yml`; rule overrides are already in the rules."""
 
     block_severity: str = "low"
@@ -18,10 +19,10 @@ class Policy:
     exclude: tuple[str, ...] = ()
     salt: str = DEFAULT_SALT
     source: str = ""
+    detectors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Allowance:
+class Allowance(NamedTuple):
     """A decision that one value is not a problem: who reads it must see why.
 
     `path` is where it holds, "" for anywhere; `until` is its last day.

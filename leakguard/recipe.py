@@ -12,7 +12,10 @@ import json
 import re
 import string
 from collections.abc import Callable
-from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from random import Random
 
 ALPHABETS = {
     "hex": "0123456789abcdef",

@@ -3,7 +3,9 @@
 Data only. The field names and their meaning are those of docs/writing-rules.md.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 """From harmless to worst."""
@@ -42,7 +44,9 @@ CLASSES = (
 )
 """Classes of secret; each has a rotation playbook."""
 
-GUESSABLE = frozenset({"database-password", "personal-password", "smtp-credential", "generic"})
+GUESSABLE = frozenset(
+    {"database-password", "personal-password", "smtp-credential", "dek-passphrase", "generic"}
+)
 """Classes whose values a person may have chosen: their fingerprint uses a slow hash."""
 
 CREDENTIAL_WORDS = (
@@ -65,24 +69,21 @@ CREDENTIAL_WORDS = (
 """What a context rule takes for "this is the credential" when it names no `keys`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Companion:
+class Companion(NamedTuple):
     """The other half of a credential: a rule, and how many lines away at most."""
 
     rule: str
     within: int = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Revoke:
+class Revoke(NamedTuple):
     """Where and how the owner kills a credential."""
 
     url: str = ""
     how: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One kind of secret. See docs/writing-rules.md for every field."""
 
     id: str
@@ -101,12 +102,16 @@ class Rule:
     entropy: float = 0.0
     checksum: str = ""
     paths: tuple[str, ...] = ()
+    paths_expression: str = ""  # globs.expression(paths), kept in a pack
     companions: tuple[Companion, ...] = ()
     alone_severity: str = ""
     alone_confidence: str = ""
     supersedes: tuple[str, ...] = ()
+    each: str = ""
+    decode: str = ""
+    same_as: str = ""
     fix: str = ""
-    verify: dict[str, object] = field(default_factory=dict)
+    verify: Mapping[str, object] = MappingProxyType({})
     revoke: Revoke = Revoke()
     references: tuple[str, ...] = ()
     since: str = ""
@@ -118,6 +123,11 @@ class Rule:
     def guessable(self) -> bool:
         """Whether a person may have chosen the value."""
         return self.secret_class in GUESSABLE and not self.public_prefix
+
+    @property
+    def family(self) -> str:
+        """Under which id its values are fingerprinted: one secret may stand in several dresses."""
+        return self.same_as or self.id
 
     @property
     def generic(self) -> bool:

@@ -12,6 +12,9 @@ from leakguard import __version__, exits
 COMMANDS = {
     "scan": "look for secrets in files, folders, commits or a whole history",
     "hook": "what git runs: pre-commit, pre-push, commit-msg, pre-receive",
+    "ci": "look at what a pipeline's event brings, and report to its service",
+    "logs": "look for secrets in finished CI logs, from files or fetched",
+    "exec": "run a command and mask the secrets it prints",
     "install": "make git run leakguard in this repository",
     "uninstall": "take it out again",
     "allow": "say why a finding is not a problem",
@@ -32,7 +35,7 @@ class LazyGroup(click.Group):
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = {"hook": "hook_command"}.get(cmd_name, cmd_name)
+        module = {"hook": "hook_command", "exec": "exec_command"}.get(cmd_name, cmd_name)
         command: click.Command = import_module(f"leakguard.cli.{module}").command
         return command
 

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-
-from pathspec import GitIgnoreSpec
 
 from leakguard import exits
 from leakguard.blob import Blob, Unread
 from leakguard.cli import console
 from leakguard.cli.watchdog import Watchdog
 from leakguard.detect.group import Grouper
-from leakguard.detect.plain import plain
 from leakguard.detect.scanner import Scanner
 from leakguard.errors import ConfigError, Place
 from leakguard.finding import Candidate, Exposure, Outcome, Scanned
-from leakguard.globs import compiled
+from leakguard.globs import expression, matcher
 from leakguard.load import recent, suppressions
 from leakguard.load.pack import Pack
 from leakguard.policy import Policy
 from leakguard.read import archive, magic, repository
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from leakguard.plugins import Detector
 
 _WAITED_FOR = ("staged", "push", "pre-receive", "message")
 """Modes in which somebody waits, so that an archive may cost less."""
@@ -39,9 +39,10 @@ class Gate:
         self._what = what
         self._began = time.monotonic()
         policy = pack.policy
-        self._excluded = _spec(policy)
-        self._lock = threading.Lock()
-        self._scanner = Scanner(pack.book, pack.prefilter.scan, Watchdog().watch)
+        self._excluded = _excluding(policy)
+        self._scanner = Scanner(
+            pack.book, pack.prefilter.scan, Watchdog().watch, _detector(pack, mode)
+        )
         self._allowances = suppressions.read(top)
         self._grouper = Grouper(policy.salt, self._allowances, date.today())
         self._unread: list[Unread] = []
@@ -53,41 +54,36 @@ class Gate:
 
     def excluded(self, path: str) -> bool:
         """Whether the repository decided not to look at `path`."""
-        if not self._pack.policy.exclude:
-            return False
-        with self._lock:  # pathspec may match with Hyperscan, one thread at a time
-            return bool(self._excluded.match_file(path))
+        return self._excluded(path)
 
     def unread(self, entry: Unread) -> None:
         """Note an input that could not be scanned."""
         self._unread.append(entry)
 
-    def suspects(self, blob: Blob) -> bool:
-        """Whether a blob has to be looked at. Safe to ask from any thread, unlike `look`."""
-        if magic.looks_like_archive(blob.data[:512]):
-            return True
-        if self._scanner.unbounded:
-            return bool(self._pack.prefilter.scan(plain(blob.data)[0]))
-        return bool(self._scanner.look(blob))
+    def suspects(self, item: Blob | Unread, missed: list[Unread]) -> bool:
+        """Whether something is found in an input; see `candidates`."""
+        return any(True for _ in self.candidates(item, missed))
 
     def look(self, item: Blob | Unread, keep: Callable[[Candidate], bool] | None = None) -> None:
         """Scan an input, and what is in it if it is an archive; `keep` says which hits count."""
-        for candidate in self.candidates(item):
+        for candidate in self.candidates(item, self._unread):
             if keep is None or keep(candidate):
                 self._grouper.add(candidate)
 
-    def candidates(self, item: Blob | Unread) -> Iterator[Candidate]:
-        """The candidates of an input and of everything packed in it."""
+    def candidates(self, item: Blob | Unread, missed: list[Unread]) -> Iterator[Candidate]:
+        """The candidates of an input and of everything packed in it; what could not be read goes
+        to `missed`.
+        """
         if isinstance(item, Unread):
             if not self.excluded(item.name.partition("!")[0]):
-                self._unread.append(item)
+                missed.append(item)
             return
         if self.excluded(item.origin.path):
             return
         found = self._scanner.look(item)
         if not item.start and not item.origin.inside and magic.looks_like_archive(item.data[:512]):
             members = [one for member in archive.expand(item, self._limits)
-                       for one in self.candidates(member)]  # fmt: skip
+                       for one in self.candidates(member, missed)]  # fmt: skip
             told = {(one.rule.id, one.secret) for one in members}
             yield from members
             found = [one for one in found if (one.rule.id, one.secret) not in told]
@@ -126,18 +122,30 @@ class Gate:
             recent.save(repository.git_folder(self._top), render(outcome))
 
 
-def _spec(policy: Policy) -> GitIgnoreSpec:
-    """The exclusions, ready to match. Raises ConfigError for one that git would not understand."""
+def _detector(pack: Pack, mode: str) -> Detector | None:
+    """What the repository wants beside our rules; nobody waits for it in a hook."""
+    if not pack.policy.detectors or mode in _WAITED_FOR:
+        return None
+    from leakguard import plugins
+
+    return plugins.detector(pack.policy.detectors, pack.book.rules)
+
+
+def _excluding(policy: Policy) -> Callable[[str], bool]:
+    """What the repository decided not to look at.
+
+    Raises ConfigError for a pattern that git would not understand.
+    """
     for pattern in policy.exclude:
         try:
-            compiled((pattern,))
+            expression((pattern,))
         except ValueError:
             raise ConfigError(
                 f"paths.exclude: {pattern!r} is not a pattern",
                 "write it as in .gitignore: vendor/**, *.min.js",
                 place=Place(policy.source),
             ) from None
-    return compiled(policy.exclude)
+    return matcher(policy.exclude) if policy.exclude else lambda _: False
 
 
 def exit_code(outcome: Outcome) -> int:

@@ -44,9 +44,12 @@ def run(arguments: list[str]) -> int:
 
 
 def suspicious(pack: Pack, blob: Blob) -> bool:
-    """Whether a blob needs more than the prefilter."""
+    """Whether there is anything to judge in a blob."""
+    if magic.looks_like_archive(blob.data[:512]):
+        return True
     text, _ = plain(blob.data)
-    return bool(pack.prefilter.scan(text)) or magic.looks_like_archive(blob.data[:512])
+    hits = pack.prefilter.scan(text)
+    return (pack.concerns(hits, blob) or pack.called(blob)) and pack.finds(blob, text, hits)
 
 
 def pre_commit(files: list[str]) -> int:

@@ -30,7 +30,8 @@ from leakguard.report import FORMATS
     type=click.Choice(sorted(FORMATS)),
     default="text",
     show_default=True,
-    help="How to report.",
+    metavar="FORMAT",
+    help=f"How to report: {', '.join(sorted(FORMATS))}.",
 )
 @click.option("--output", metavar="FILE", help="Write the report there instead of printing it.")
 @click.option("--explain", is_flag=True, help="Say what decided each finding's confidence.")

@@ -10,7 +10,7 @@ from leakguard.detect.plain import plain
 from leakguard.errors import UnreadError
 from leakguard.finding import Candidate
 from leakguard.load.pack import Pack
-from leakguard.read import commits, git, staged, tree
+from leakguard.read import commits, objects, staged, tree
 
 
 def judge(
@@ -92,11 +92,11 @@ def _added(change: staged.Change, top: str | None) -> tuple[range, ...]:
     """
     olds = [old for old in change.old_ids if old.strip("0")]
     ids = [change.blob_id, *olds]
-    _, _, head, _ = next(iter(git.Objects(f"{change.blob_id}\n".encode(), top)))
+    _, _, head, _ = next(iter(objects.Objects(f"{change.blob_id}\n".encode(), top)))
     if not olds or plain(head)[1] == 1:
         return commits.added_lines(change, top)
     try:
-        contents = dict(git.whole_objects("".join(f"{name}\n" for name in ids).encode(), top))
+        contents = dict(objects.whole_objects("".join(f"{name}\n" for name in ids).encode(), top))
     except UnreadError:
         return commits.EVERYTHING
     known = {line for old in olds for line in plain(contents[old])[0].split(b"\n")}

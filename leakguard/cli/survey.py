@@ -8,12 +8,12 @@ from dataclasses import replace
 from functools import partial
 
 from leakguard.blob import Blob, Unread
-from leakguard.cli.crew import Crew, Item, Tally
+from leakguard.cli.crew import MOST_TASKS, Item, Suspect, Tally, share
 from leakguard.cli.gate import Gate
 from leakguard.cli.progress import Progress
 from leakguard.finding import Exposure, Finding, Outcome
 from leakguard.load.pack import open_pack
-from leakguard.read import commits, facts, git, tree
+from leakguard.read import commits, facts, objects, tree
 from leakguard.read import history as past
 
 BATCH = 64
@@ -26,16 +26,19 @@ STEP = 500
 def tree_of(gate: Gate, paths: tuple[str, ...], top: str | None, ignored: bool, jobs: int) -> None:
     """Scan files and folders; paths in reports are relative to the repository's top, if any."""
     names = [name for path in paths for name in tree.files(path, ignored=ignored)]
-    batches = [names[at : at + BATCH] for at in range(0, len(names), BATCH)]
-    crew = Crew(batches, partial(_files, gate, top), min(jobs, len(batches)))
+    batch = max(BATCH, -(-len(names) // MOST_TASKS))
+    batches = [names[at : at + batch] for at in range(0, len(names), batch)]
     with Progress(len(names), "files") as progress:
-        for item in crew:
+        for item in share(batches, partial(_files, gate, top), jobs):
             if isinstance(item, Tally):
                 gate.items += item.items
                 gate.bytes += item.bytes
                 progress.advance(item.items)
+            elif isinstance(item, Unread):
+                gate.unread(item)
             else:
-                gate.look(item)
+                for found in tree.read(item.name, _shown(item.name, top)):
+                    gate.look(found)
 
 
 def _files(gate: Gate, top: str | None, names: list[str]) -> Iterator[Item]:
@@ -45,13 +48,17 @@ def _files(gate: Gate, top: str | None, names: list[str]) -> Iterator[Item]:
         shown = _shown(name, top)
         if gate.excluded(shown):
             continue
+        suspect = False
+        missed: list[Unread] = []
         for item in tree.read(name, shown):
             if isinstance(item, Blob):
                 items += not item.start
                 size += len(item.data)
-                if not gate.suspects(item):
-                    continue
-            yield item
+            suspect = suspect or gate.suspects(item, missed)
+        if suspect:  # what else there is to say of it is found out when it is read again
+            yield Suspect(name)
+        else:
+            yield from missed
     yield Tally(items, size)
 
 
@@ -70,13 +77,17 @@ def _shown(name: str, top: str | None) -> str:
 def _piece(gate: Gate, top: str, piece: past.Piece) -> Iterator[Item]:
     """What is suspicious among the objects of one piece."""
     done = 0
+    last = ""
+    missed: list[Unread] = []
     for blob in past.read(piece, top):
         done += not blob.start
-        if gate.suspects(blob):
-            yield blob
+        if blob.blob_id != last and gate.suspects(blob, missed):
+            last = blob.blob_id
+            yield Suspect(last)
         if done >= STEP:
             yield Tally(done)
             done = 0
+    yield from missed
     yield Tally(done)
 
 
@@ -109,13 +120,13 @@ def _suspects(gate: Gate, top: str, jobs: int) -> set[str]:
     gate.items = sum(piece.count for piece in pieces if piece.kind == "blob")
     hits: set[str] = set()
     with Progress(sum(piece.count for piece in pieces), "objects") as progress:
-        for item in Crew(pieces, partial(_piece, gate, top), jobs):
+        for item in share(pieces, partial(_piece, gate, top), jobs):
             if isinstance(item, Tally):
                 progress.advance(item.items)
             elif isinstance(item, Unread):
                 gate.unread(item)
-            elif item.blob_id not in hits and any(True for _ in gate.candidates(item)):
-                hits.add(item.blob_id)
+            else:
+                hits.add(item.name)
     return hits
 
 
@@ -132,7 +143,7 @@ def _place(gate: Gate, top: str, refs: tuple[str, ...], hits: set[str]) -> None:
     ids = "".join(f"{name}\n" for name in origins).encode()
     if not ids:
         return
-    for name, data in git.whole_objects(ids, top):
+    for name, data in objects.whole_objects(ids, top):
         for origin in origins[name]:
             message = origin.kind == "message"
             text = commits.message(name, data).data if message else data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -27,11 +26,10 @@ class Watchdog:
     def watch(self, rule: Rule) -> AbstractContextManager[object]:
         """A context in which the rule's pattern runs.
 
-        Raises ConfigError in it when the time is over. Needs a POSIX timer and
-        the main thread; elsewhere the static check of the pattern has to do.
+        Raises ConfigError in it when the time is over. Needs a POSIX timer;
+        elsewhere the static check of the pattern has to do.
         """
-        main = threading.current_thread() is threading.main_thread()
-        if rule.bundled or not main or not hasattr(signal, "setitimer"):
+        if rule.bundled or not hasattr(signal, "setitimer"):
             return nullcontext()
         return self._timed(rule)
 

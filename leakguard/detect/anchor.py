@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from math import inf, log2
 from re import _constants as op  # type: ignore[attr-defined]
 from typing import Any
@@ -31,11 +32,20 @@ from leakguard.detect.syntax import (
 ENOUGH_BITS = 32.0
 """An anchor this selective need not be longer: a longer one costs compile time."""
 
-CUT_REPEAT = 6
-"""A repeat longer than this is cut: a few characters after a prefix are telling enough."""
+CUT_REPEAT = 16
+"""A repeat longer than this is cut: so many characters after a prefix are telling enough."""
 
 SHORT_REPEAT = 100
 """A variable repeat up to this long is kept whole, so that what follows it counts too."""
+
+COUNTED = 6
+"""A repeat that varies by more than this is looked for without an upper bound."""
+
+MANY = 128
+"""A class of so many bytes, line end among them, would run on through whole files unbounded."""
+
+TELLING_START = 3
+"""An edge before so many constant bytes is left out: it would cost more than it saves."""
 
 LONG_LITERAL = 24
 """A run of constant bytes is not cut before this length: looking for more of it costs nothing."""
@@ -123,7 +133,7 @@ def derive(pattern: str, *, escaped: bool = False) -> Anchor:
     best_left = near = 0
     before = least = 0
     for start, item in enumerate(items):
-        if item[0] is not op.ASSERT:
+        if item[0] is not op.ASSERT and not _idle(items[start : start + 1 + TELLING_START]):
             piece = _sequence(items[start:], enough, outermost=True)
             if piece.worth(enough) > best.worth(enough) + 0.5:
                 best, best_left, near = piece, before + piece.width, least + piece.least
@@ -137,6 +147,16 @@ def derive(pattern: str, *, escaped: bool = False) -> Anchor:
         best.text = _behind_escape(best.text, choice=items[0][0] is op.BRANCH)
     caseless = bool(tree.state.flags & op.SRE_FLAG_IGNORECASE)
     return Anchor(best.text, caseless, best_left, width + ahead, near, best.literal)
+
+
+def _idle(items: list[Item]) -> bool:
+    """Whether an edge stands before constant bytes: what follows is seldom enough without it."""
+    edge, *rest = items
+    return (
+        edge[0] in (op.ASSERT_NOT, op.AT)
+        and len(rest) == TELLING_START
+        and all(kind is op.LITERAL for kind, _ in rest)
+    )
 
 
 def _ahead(items: Any) -> int:
@@ -223,9 +243,10 @@ def _item(item: Item, enough: float) -> _Piece:
     kind, value = item
     if kind is _OPTIONAL:
         values, most = value
-        return _Piece(f"[{_spell(values)}]{{0,{most}}}", 0.0, most)
+        often = _often(0, most) if 10 not in values or len(values) < MANY else f"{{0,{most}}}"
+        return _Piece(f"[{_spell(values)}]{often}", 0.0, most)
     if kind is op.LITERAL:
-        return _Piece(_byte(value), 6.0, 1, 1, literal=1, run=1)
+        return _Piece(_byte(value), _worth(value), 1, 1, literal=1, run=1)
     if kind is op.NOT_LITERAL:
         return _Piece(f"[^{_byte(value)}]", 0.01, 1, 1)
     if kind is op.ANY:
@@ -247,11 +268,24 @@ def _item(item: Item, enough: float) -> _Piece:
     return _Piece(cut=True)  # back-references and conditionals: stop here
 
 
+def _worth(code: int) -> float:
+    """Bits that a constant byte tells: source is full of words, so a letter of one says little."""
+    return 1.5 if 97 <= code < 123 else 3.0 if 65 <= code < 91 or code in b" _" else 6.0
+
+
+def _often(low: int, high: int) -> str:
+    """A repeat without its upper bound, unless that is close: an automaton that need not count is
+    many times smaller. It matches more, but still ends wherever the bounded one ends.
+    """
+    return f"{{{low},{high}}}" if high - low <= COUNTED else f"{{{low},}}"
+
+
 def _byte(code: int) -> str:
     char = chr(code)
     return char if char.isalnum() and code < 128 else f"\\x{code:02x}"
 
 
+@cache
 def _spell(values: frozenset[int]) -> str:
     """A class without its brackets, as ranges."""
     text = ""
@@ -331,9 +365,9 @@ def _repeat(value: tuple[int, Any, Any], enough: float) -> _Piece:
         if low == 0 or not inner.text:
             return _Piece(cut=True)
         return inner
-    if high <= (CUT_REPEAT if low == high else SHORT_REPEAT):
+    if low <= CUT_REPEAT and high <= (CUT_REPEAT if low == high else SHORT_REPEAT):
         return _Piece(
-            f"(?:{inner.text}){{{low},{high}}}",
+            f"(?:{inner.text}){_often(low, high)}",
             inner.bits * low,
             inner.width * high,
             inner.least * low,

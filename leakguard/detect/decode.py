@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
-
-MAX_DEPTH = 4
-"""How many encodings may be nested."""
+from typing import NamedTuple
 
 SAMPLE = 512
 """So many decoded bytes decide whether it is text."""
@@ -25,17 +22,26 @@ _TEXT_GROUP = (
     rf"(?:[CDI-Za-f][ACDEFGHQSTUVWXgijklmnwyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589]{_B64})"
 )
 
+# UTF-16 of ASCII, as PowerShell's -EncodedCommand has it: every second byte is zero.
+_UTF16_PAIR = "A[AC-H][AEIMQUYcgkosw048]A"
+_UTF16 = rf"[CDI-Za-f][AQgw][AB]{_B64}{_UTF16_PAIR}"
+_UTF16_MARK = rf"//[45]{_B64}{_UTF16_PAIR}"
+
 ANCHORS: dict[str, str] = {
     "base64": rf"(?:^|[^A-Za-z0-9+/_-]){_TEXT_GROUP}{{6}}",
     "hex": r"(?:^|[^0-9A-Za-z])(?:[2-7][0-9A-Fa-f]|0[9AaDd]){12}",
+    "base64-utf16": rf"(?:^|[^A-Za-z0-9+/_-])(?:{_UTF16_MARK})?(?:{_UTF16}){{3}}",
     "percent": r"%[2-7][0-9A-Fa-f]",
     "unicode": r"\\(?:u00|x|U000000)[2-7][0-9A-Fa-f]",
+    "json": (
+        r"(?::\\/\\/[^\s\"'@]{3,200}@|[0-9+][0-9A-Za-z+]{1,12}\\/[0-9A-Za-z+\\/]{6}"
+        r"|[0-9A-Za-z+]{3}\\/[0-9A-Za-z+]{2,12}[0-9+])"
+    ),
 }
 """Name of a decoder and the anchor that calls for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A text that stood encoded. `marks` are (offset in text, offset in source) pairs, rising."""
 
     how: str
@@ -117,6 +123,20 @@ def _is_text(pieces: list[tuple[int, bytes]]) -> bool:
     return _text(_unbase64(b"".join(piece for _, piece in pieces)) or b"")
 
 
+def _base64_utf16(data: bytes, end: int) -> Decoded | None:
+    start = end - 24
+    if data[max(0, start - 8) : start].startswith(b"//"):  # a byte order mark
+        start -= 8
+    run = _B64_RUN.match(data, start)
+    raw = _unbase64(run.group()) if run else None
+    if run is None or raw is None:
+        return None
+    text = bytes(low if not high else 0x3F for low, high in zip(raw[::2], raw[1::2], strict=False))
+    if not _text(text):
+        return None
+    return Decoded("base64-utf16", text, ((0, start),), (8, 3), run.span())
+
+
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
@@ -128,6 +148,16 @@ def _unbase64(run: bytes) -> bytes | None:
         return binascii.a2b_base64(body + b"=" * (-len(body) % 4))
     except binascii.Error:
         return None
+
+
+def from_base64(run: bytes) -> bytes | None:
+    """The text that a whole value encodes, without a line end behind it; None if it is no text."""
+    raw = _unbase64(run) or b""
+    try:
+        raw.decode()  # a whole value is strictly text, or it is none
+    except UnicodeDecodeError:
+        return None
+    return raw.rstrip(b"\r\n") or None if _text(raw) else None
 
 
 _HEX_RUN = re.compile(rb"(?:[0-9A-Fa-f]{2}){8,}")
@@ -159,10 +189,19 @@ def _percent(data: bytes, end: int) -> Decoded | None:
 
 
 def _unicode(data: bytes, end: int) -> Decoded | None:
+    return _escaped("unicode", data, end)
+
+
+def _json(data: bytes, end: int) -> Decoded | None:
+    """JSON may write `\\/` for a slash, and PHP does."""
+    return _escaped("json", data, end)
+
+
+def _escaped(how: str, data: bytes, end: int) -> Decoded | None:
     newline = data.rfind(b"\n", max(0, end - 1024), end)
     start = newline + 1 if newline >= 0 else max(0, end - 1024)
     run = _ESCAPE_RUN.match(data, start)
-    return _replaced("unicode", data, run.span(), _ESCAPE) if run else None
+    return _replaced(how, data, run.span(), _ESCAPE) if run else None
 
 
 def _replaced(
@@ -184,4 +223,11 @@ def _replaced(
     return Decoded(how, bytes(out), tuple(marks), (1, 1), span)
 
 
-_DECODERS = {"base64": _base64, "hex": _hex, "percent": _percent, "unicode": _unicode}
+_DECODERS = {
+    "base64": _base64,
+    "base64-utf16": _base64_utf16,
+    "hex": _hex,
+    "percent": _percent,
+    "unicode": _unicode,
+    "json": _json,
+}

@@ -39,7 +39,7 @@ class Grouper:
 
     def add(self, candidate: Candidate) -> None:
         """Put a candidate to the others of the same rule and value."""
-        key = (candidate.rule.id, candidate.secret.reveal())
+        key = (candidate.rule.family, candidate.secret.reveal())
         self._groups.setdefault(key, []).append(candidate)
 
     def findings(self, exposure: Exposure | None = None) -> list[Finding]:
@@ -61,7 +61,7 @@ class Grouper:
         """One finding for the places that nobody allowed and one for those somebody did."""
         first = group[0]
         fingerprint = first.secret.fingerprint(
-            first.rule.id, self._salt, guessable=first.rule.guessable
+            first.rule.family, self._salt, guessable=first.rule.guessable
         )
         by_reason: dict[Suppression | None, list[Candidate]] = {}
         for candidate in group:

@@ -16,6 +16,7 @@ from leakguard.detect.excerpt import excerpt
 from leakguard.detect.match import Match
 from leakguard.detect.placeholder import stand_in
 from leakguard.detect.places import Places
+from leakguard.detect.terms import Place
 from leakguard.finding import Candidate, Evidence, Location, Suppression, SuppressionKind
 from leakguard.rule import SEVERITIES, TIERS, Rule
 from leakguard.secret import Secret
@@ -35,15 +36,24 @@ class Weighed:
     alternatives: tuple[str, ...] = ()
 
     @property
-    def rank(self) -> tuple[bool, int, int, int]:
+    def rank(self) -> tuple[int, int, int, int]:
         """Which of two matches on the same bytes explains them better."""
         start, end = self.match.span
         return (
-            not self.match.rule.generic,
+            breadth(self.match.rule),
             TIERS.index(self.confidence),
             bool(self.match.rule.public_prefix) + 2 * bool(self.match.rule.checksum),
             end - start,
         )
+
+
+_BREADTH = {"generic": 0, "detect-secrets": 0, "http-auth": 1, "jwt": 1}
+"""Rules that know a form, not whose key it is: any provider's own rule explains more."""
+
+
+def breadth(rule: Rule) -> int:
+    """How much a rule knows of whose key it finds: the more, the better its explanation."""
+    return _BREADTH.get(rule.provider, 2)
 
 
 def judge(
@@ -57,7 +67,7 @@ def judge(
         for match in matches
         if low <= match.span[0] < high
         and not (_TEMPLATE.match(data, match.span[1]) and not match.decoded)
-        and (kept := weigh(match, path)) is not None
+        and (kept := weigh(match, path, data)) is not None
     ]
     best = [kept for near in _clusters(weighed) for kept in _one_explanation_each(near)]
     best.sort(key=lambda one: one.match.span)
@@ -78,9 +88,21 @@ _TEMPLATE = re.compile(rb"\{\{|\$[{(]|<%|%[{(]|#\{")
 """What follows a value that is only the constant beginning of a template."""
 
 
-def weigh(match: Match, path: str) -> Weighed | None:
+_CHECKSUMS = re.compile(
+    r"(?:^|/)(?:package-lock\.json|npm-shrinkwrap\.json|go\.(?:work\.)?sum|deno\.lock|MANIFEST"
+    r"|[A-Za-z0-9_.-]{1,60}\.lock|(?:pnpm|shrinkwrap)-lock\.ya?ml|composer\.installed\.json|Manifest\.toml"
+    r"|gradle\.lockfile|verification-metadata\.xml|packages\.lock\.json|bun\.lockb?|Package\.resolved"
+    r"|(?:sha|SHA|md5|MD5|b2|B2)[0-9]{0,3}SUMS?(?:[._-][A-Za-z0-9._-]{0,40})?|checksums?(?:\.[a-z0-9]{1,8})?"
+    r"|[^/]{1,100}\.(?:sha\d{1,3}|md5|sha\d{1,3}sums?|blake2b|etag))$"
+)
+"""Files that are full of checksums: only a value with a form of its own is a secret there."""
+
+
+def weigh(match: Match, path: str, data: bytes) -> Weighed | None:
     """What the value itself and its place say; None when it is not a secret."""
     rule = match.rule
+    if (rule.value or rule.generic) and path and _CHECKSUMS.search(path):
+        return None
     evidence = [_seen(match)]
     confidence = rule.confidence
     if rule.checksum:
@@ -92,21 +114,34 @@ def weigh(match: Match, path: str) -> Weighed | None:
     if rule.entropy and generic.entropy(match.value) < rule.entropy:
         return None
     if rule.generic:
-        tier, terms = generic.weigh(match.name, match.value, path)
+        tier, terms = generic.weigh(_place(match, match.name, path, data), path)
         if not tier:
             return None
         return Weighed(match, tier, rule.severity, (*evidence, *terms))
     if confidence != "confirmed" and _not_real(rule, match.value):
         return None
+    if rule.value and not generic.drawn(match.value):
+        return None
+    if match.weak and confidence == "likely":
+        confidence = "possible"
+        evidence.append(Evidence("words", "no word near by says that it is a credential"))
     if rule.guessable and confidence == "likely":
-        confidence, terms = _chosen(match.value, path)
+        confidence, terms = _chosen(match, path, data)
         evidence += terms
     return Weighed(match, confidence, rule.severity, tuple(evidence))
 
 
-def _chosen(value: bytes, path: str) -> tuple[str, tuple[Evidence, ...]]:
+def _place(match: Match, name: bytes, path: str, data: bytes) -> Place:
+    """The value and what stands around it; an encoded one in the text that it stood in."""
+    if not match.decoded:
+        return generic.place_of(data, match.span, name, path)
+    start = max(0, match.line.find(match.value))
+    return generic.place_of(match.line, (start, start + len(match.value)), name, path)
+
+
+def _chosen(match: Match, path: str, data: bytes) -> tuple[str, tuple[Evidence, ...]]:
     """Its place says that it is a password; its look and the file, how surely a real one."""
-    tier, terms = generic.weigh(b"password", value, path)
+    tier, terms = generic.weigh(replace(_place(match, b"", path, data), name="password"), path)
     return tier or "possible", terms
 
 
@@ -119,6 +154,8 @@ def _seen(match: Match) -> Evidence:
     how = f"in {' in '.join(match.decoded)}" if match.decoded else "as it stands"
     if match.service:
         return Evidence("words", f"{match.service!r} stands near by; value {how}")
+    if not match.rule.pattern:  # a foreign detector's
+        return Evidence("plugin", f"found by {match.rule.name}")
     return Evidence("pattern", f"matches the format of {match.rule.id}, {how}")
 
 
@@ -153,11 +190,17 @@ def _one_explanation_each(weighed: list[Weighed]) -> list[Weighed]:
 
 
 def _merged(winner: Weighed, loser: Weighed) -> Weighed:
-    """The winner with the loser named; a rule that supersedes the winner takes its place."""
+    """The winner with the loser named, as sure as the surer of the two; a rule that supersedes
+    the winner takes its place.
+    """
     if winner.match.rule.id in loser.match.rule.supersedes:
         winner, loser = loser, winner
     named = {winner.match.rule.id: None, **dict.fromkeys(winner.alternatives)}
     named |= dict.fromkeys((loser.match.rule.id, *loser.alternatives))
+    surer = max(winner, loser, key=lambda one: TIERS.index(one.confidence))
+    if surer is loser:
+        told = Evidence("rule", f"{loser.match.rule.id} on the same bytes is {loser.confidence}")
+        winner = replace(winner, confidence=loser.confidence, evidence=(*winner.evidence, told))
     return replace(winner, alternatives=tuple(named)[1:])
 
 

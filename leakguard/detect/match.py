@@ -5,37 +5,44 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from leakguard.detect import decode, shape
+from leakguard.detect import shape
 from leakguard.detect.openings import openings
-from leakguard.globs import compiled
+from leakguard.globs import matcher
 from leakguard.rule import Rule
+
+MAX_DEPTH = 4
+"""How many encodings may be nested."""
 
 LOOKAHEAD = 64
 """How far past a match its assertions may look, bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A value that a rule's pattern accepts, in some text (decoded or not)."""
 
     rule: Rule
-    value: bytes = field(repr=False)
+    value: bytes
     span: tuple[int, int]
     outer: tuple[int, int]
     name: bytes = b""
     service: str = ""
+    weak: bool = False  # the service's word stands there, but none that says what it is
     decoded: tuple[str, ...] = ()
-    line: bytes = field(default=b"", repr=False)
+    line: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Match({self.rule.id}, {self.span})"  # never the value
 
 
 Window = tuple[int, int, int]
 """(first start, last start, to)"""
 
-Row = tuple[str, int | str, int, int, int]
-"""(kind, what, left, near, width): kind `r` with the number of a rule, `w` with a service's word,
-`d` with the name of a decoder; then where a match begins and how long it is, as in an `Anchor`."""
+Row = tuple[str, str, tuple[int, ...], int, int, int]
+"""(kind, what, rules, left, near, width): kind `r` with the id of a rule, `w` with a service's
+word, `d` with the name of a decoder, `f`, which has no anchor, with a rule of whole files; the
+numbers of the rules that it calls for; where a match begins and how long it is, see `Anchor`."""
 
 
 class Exact:
@@ -77,16 +84,21 @@ class Exact:
             at = start - low + 1
 
 
-@dataclass(slots=True)
 class Book:
     """The rules behind the anchors' numbers."""
 
-    rules: list[Rule]
-    table: list[Row]
-    _patterns: dict[int, Exact] = field(default_factory=dict)
-    _words: dict[str, tuple[re.Pattern[bytes], list[tuple[re.Pattern[bytes], Rule]]]] = field(
-        default_factory=dict
-    )
+    __slots__ = ("_eaches", "_patterns", "_words", "rules", "table")
+
+    def __init__(self, rules: Sequence[Rule], table: Sequence[Row]) -> None:
+        self.rules = rules
+        self.table = table
+        self._patterns: dict[int, Exact] = {}
+        self._eaches: dict[int, re.Pattern[bytes]] = {}
+        self._words: dict[str, tuple[re.Pattern[bytes], list[tuple[re.Pattern[bytes], Rule]]]] = {}
+
+    def of_whole_files(self) -> list[Rule]:
+        """The rules that a file's name calls for."""
+        return [self.rules[rules[0]] for kind, _, rules, *_ in self.table if kind == "f"]
 
     def pattern(self, rule: int) -> Exact:
         """A rule's exact pattern, compiled at its first hit."""
@@ -94,15 +106,22 @@ class Book:
             self._patterns[rule] = Exact(self.rules[rule].pattern)
         return self._patterns[rule]
 
-    def word(self, word: str) -> tuple[re.Pattern[bytes], list[tuple[re.Pattern[bytes], Rule]]]:
+    def each(self, rule: int) -> re.Pattern[bytes]:
+        """What one value in a rule's block looks like."""
+        if rule not in self._eaches:
+            self._eaches[rule] = re.compile(self.rules[rule].each.encode())
+        return self._eaches[rule]
+
+    def word(
+        self, word: str, rules: tuple[int, ...]
+    ) -> tuple[re.Pattern[bytes], list[tuple[re.Pattern[bytes], Rule]]]:
         """A service's word, and the rules that it calls for with the shapes of their values."""
         if word not in self._words:
             self._words[word] = (
                 re.compile(shape.word_pattern(word).encode()),
                 [
                     (re.compile(shape.pattern(rule.value).encode()), rule)
-                    for rule in self.rules
-                    if word in rule.words
+                    for rule in (self.rules[number] for number in rules)
                 ],
             )
         return self._words[word]
@@ -141,45 +160,73 @@ class Matcher:
         for number, end in hits:
             ends.setdefault(number, []).append(end)
         for number, where in ends.items():
-            kind, what, left, near, width = self._book.table[number]
+            kind, what, rules, left, near, width = self._book.table[number]
             if kind == "d":
-                if depth < decode.MAX_DEPTH:
-                    yield from self._encoded(str(what), data, where, path, depth)
-                continue
-            if kind == "w":
-                yield from self._near(str(what), data, where, path, left, width)
-                continue
-            if _looks_in(self._book.rules[int(what)].paths, path):
+                if depth < MAX_DEPTH:
+                    yield from self._encoded(what, data, where, path, depth)
+            elif kind == "w":
+                spelt, shaped = self._book.word(what, rules)
+                shaped = [entry for entry in shaped if looks_in(entry[1], path)]
+                for window in windows([end + shape.AHEAD for end in where], left, 0, width):
+                    yield from self._near(what, spelt, shaped, data, window)
+            elif looks_in(self._book.rules[rules[0]], path):
                 for window in windows(where, left, near, width):
-                    yield from self._exact(int(what), data, window)
+                    yield from self._exact(rules[0], data, window)
 
     def _exact(self, number: int, data: bytes, window: tuple[int, int, int]) -> Iterator[Match]:
         rule = self._book.rules[number]
         with self._guard(rule):
             found = list(self._book.pattern(number).within(data, window))
         for match in found:
-            group = _group(rule, match)
-            yield Match(rule, match[group], match.span(group), match.span(), _name(match))
+            group = value_group(rule, match)
+            if rule.each:
+                yield from self._each(number, data, match.span(group))
+            else:
+                yield Match(rule, match[group], match.span(group), match.span(), _name(match))
+
+    def _each(self, number: int, data: bytes, span: tuple[int, int]) -> Iterator[Match]:
+        """The values of a block."""
+        from leakguard.detect import block  # few rules have one
+
+        rule = self._book.rules[number]
+        each = self._book.each(number)
+        with self._guard(rule):
+            found = list(block.entries(each, rule.decode, data, span))
+        for value, match, decoded in found:
+            yield Match(
+                rule,
+                value,
+                match.span(block.value_group(each)),
+                match.span(),
+                _name(match),
+                decoded=(rule.decode,) if decoded else (),
+                line=block.line(match, value) if decoded else b"",
+            )
 
     def _near(
-        self, word: str, data: bytes, ends: list[int], path: str, left: int, width: int
+        self,
+        word: str,
+        spelt: re.Pattern[bytes],
+        shaped: list[tuple[re.Pattern[bytes], Rule]],
+        data: bytes,
+        window: Window,
     ) -> Iterator[Match]:
         """Values of the right shape around a service's word."""
-        spelt, shaped = self._book.word(word)
-        shaped = [entry for entry in shaped if _looks_in(entry[1].paths, path)]
-        for window in windows([end + shape.AHEAD for end in ends], left, 0, width):
-            for pattern, rule in shaped:
-                with self._guard(rule):
-                    values = list(_within(pattern, data, window))
-                for match in values:
-                    start, end = span = match.span("secret")
-                    near = shape.Surroundings(data, start, end)
-                    if near.speaks_of(spelt) and (not rule.keys or near.credential(rule.keys)):
-                        yield Match(rule, match["secret"], span, span, service=word)
+        for pattern, rule in shaped:
+            with self._guard(rule):
+                values = list(_within(pattern, data, window))
+            for match in values:
+                start, end = span = match.span("secret")
+                told = shape.Surroundings(data, start, end).tells(spelt, word, rule.keys)
+                if told:
+                    weak = told == shape.NAMED
+                    yield Match(rule, match["secret"], span, span, service=word, weak=weak)
 
     def _encoded(
         self, how: str, data: bytes, ends: list[int], path: str, depth: int
     ) -> Iterator[Match]:
+        from leakguard.detect import decode  # little is encoded, and its patterns take time
+
         done = 0
         for end in ends:
             if end <= done:
@@ -196,6 +243,7 @@ class Matcher:
                     text.source(*match.outer),
                     match.name,
                     match.service,
+                    match.weak,
                     (how, *match.decoded),
                     match.line or line_around(text.text, match.span[0]),
                 )
@@ -219,9 +267,9 @@ def after_escape(pattern: str) -> str:
     return rf"{head}(?:{edge.group()}|(?<=\\[nrt])){pattern[edge.end() :]}"
 
 
-def _looks_in(globs: tuple[str, ...], path: str) -> bool:
+def looks_in(rule: Rule, path: str) -> bool:
     """Whether a rule looks in this file; without globs, or where the path is unknown, it does."""
-    return not globs or not path or compiled(globs).match_file(path)
+    return not rule.paths or not path or matcher(rule.paths, rule.paths_expression)(path)
 
 
 def windows(
@@ -270,7 +318,7 @@ def _within(
         at = max(found.end(), at + 1)
 
 
-def _group(rule: Rule, match: re.Match[bytes]) -> int | str:
+def value_group(rule: Rule, match: re.Match[bytes]) -> int | str:
     """The group that holds the value; the whole match where that group took no part in it."""
     group: int | str = rule.group
     if not group:
@@ -278,7 +326,7 @@ def _group(rule: Rule, match: re.Match[bytes]) -> int | str:
     return group if match.start(group) >= 0 else 0
 
 
-_IN_NAME = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz.-$")
+_IN_NAME = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz.-$/")
 
 
 def _name(match: re.Match[bytes]) -> bytes:

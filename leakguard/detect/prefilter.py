@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Hit = tuple[int, int]  # (number of the anchor, offset after the last byte of its match)
+    Expression = tuple[int, str, bool]  # (number of the anchor, expression, whether caseless)
 
 
 def extension() -> Any | None:
@@ -59,27 +60,14 @@ class HyperscanPrefilter:
     """All anchors in one Hyperscan database."""
 
     def __init__(self, engine: Any, database: bytes) -> None:
-        self._engine = engine
         self._database = engine.loadb(database, engine.HS_MODE_BLOCK)
-        self._database.scratch = engine.Scratch(self._database)
-        self._scratches: dict[int, Any] = {}
+        self._database.scratch = engine.Scratch(self._database)  # one thread's, and one process's
 
     def scan(self, data: bytes) -> list[Hit]:
-        """All hits in order of their end. Safe to call from several threads."""
+        """All hits in order of their end."""
         hits: list[Hit] = []
-        self._database.scan(data, match_event_handler=_collector(hits), scratch=self._scratch())
+        self._database.scan(data, match_event_handler=_collector(hits))
         return hits
-
-    def _scratch(self) -> Any:
-        """One scratch a thread: Hyperscan's working memory must not be shared."""
-        from _thread import get_ident
-
-        ident = get_ident()
-        scratch = self._scratches.get(ident)
-        if scratch is None:
-            scratch = self._engine.Scratch(self._database)
-            self._scratches[ident] = scratch
-        return scratch
 
 
 def _collector(hits: list[Hit]) -> Callable[[int, int, int, int, object], None]:
@@ -91,16 +79,16 @@ def _collector(hits: list[Hit]) -> Callable[[int, int, int, int, object], None]:
     return collect
 
 
-def compile_database(engine: Any, expressions: Sequence[tuple[str, bool]]) -> bytes:
-    """A serialised database of (expression, caseless) pairs, numbered in order.
+def compile_database(engine: Any, expressions: Sequence[Expression]) -> bytes:
+    """A serialised database; an anchor may have several expressions.
 
     Raises the engine's `error` for an expression it cannot take.
     """
     database = engine.Database()
-    flags = [engine.HS_FLAG_CASELESS if caseless else 0 for _, caseless in expressions]
+    flags = [engine.HS_FLAG_CASELESS if caseless else 0 for _, _, caseless in expressions]
     database.compile(
-        expressions=[text.encode() for text, _ in expressions],
-        ids=list(range(len(expressions))),
+        expressions=[text.encode() for _, text, _ in expressions],
+        ids=[number for number, _, _ in expressions],
         elements=len(expressions),
         flags=flags,
     )
@@ -111,19 +99,19 @@ def compile_database(engine: Any, expressions: Sequence[tuple[str, bool]]) -> by
 class PlainPrefilter:
     """The fallback: every anchor with `re`, one after the other."""
 
-    def __init__(self, expressions: Sequence[tuple[str, bool]]) -> None:
+    def __init__(self, expressions: Sequence[Expression]) -> None:
         import re
 
         self._anchors = [
-            re.compile(f"(?=({text}))".encode(), re.IGNORECASE if caseless else 0)
-            for text, caseless in expressions
+            (number, re.compile(f"(?=({text}))".encode(), re.IGNORECASE if caseless else 0))
+            for number, text, caseless in expressions
         ]
 
     def scan(self, data: bytes) -> list[Hit]:
         """All hits, every start tried, so that overlapping ones are seen."""
         hits = [
             (number, match.end(1))
-            for number, anchor in enumerate(self._anchors)
+            for number, anchor in self._anchors
             for match in anchor.finditer(data)
         ]
         hits.sort(key=lambda hit: hit[1])

@@ -3,115 +3,211 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from leakguard.detect import anchor, decode, prefilter, shape, syntax
+from leakguard import globs
 from leakguard.detect.match import Book, Row
 from leakguard.errors import ConfigError
+from leakguard.load import scorer as _scorer  # noqa: F401 (hands the scorer's model to detect)
 from leakguard.policy import Policy
 from leakguard.rule import Companion, Revoke, Rule
 
+if TYPE_CHECKING:
+    from leakguard.detect import anchor
+    from leakguard.detect.prefilter import Expression
+
 
 def build(engine: Any, top: str | None, files: list[tuple[str, bytes]]) -> tuple[bytes, bytes]:
-    """(prefilter database, JSON body) for a repository's files; the database is empty without
+    """(prefilter database, body) for a repository's files; the database is empty without
     Hyperscan. Raises ConfigError.
+
+    The body's lines: what the names of files end with that call for a rule by
+    themselves; the anchors that count in some files only; policy and table as
+    JSON; the anchors' expressions; then each rule.
     """
-    from leakguard.load import config  # YAML and all; a pack that is loaded needs none of it
+    # YAML and all; a pack that is loaded needs none of it.
+    from leakguard.detect.whole import endings, is_whole
+    from leakguard.load import config
 
     resolved = config.resolve(top or "", files)
     table, expressions = tabulate(resolved.rules)
     database = b""
     if engine is not None:
-        database = _compile(engine, resolved.rules, table, expressions)
-    text = {
-        "rules": [_plain(rule) for rule in resolved.rules],
-        "policy": _plain(resolved.policy),
-        "table": table,
-        "expressions": expressions,
-    }
-    return database, json.dumps(text).encode()
+        database = _compile(engine, table, expressions)
+    lines = [
+        "\0".join(endings(rule for rule in resolved.rules if is_whole(rule))),
+        _limits(resolved.rules, table),
+        json.dumps(
+            {
+                "policy": resolved.policy._asdict(),
+                "table": table,
+                "bundled": all(rule.bundled for rule in resolved.rules),
+                "prefixes": sorted({rule.public_prefix for rule in resolved.rules} - {""}),
+            }
+        ),
+        json.dumps(expressions),
+        *(json.dumps(_plain(rule)) for rule in resolved.rules),
+    ]
+    return database, "\n".join(lines).encode()
 
 
-def tabulate(
-    rules: list[Rule],
-) -> tuple[list[Row], list[tuple[str, bool]]]:
-    """The rows behind the anchors' numbers, and the anchors: rules, words, decoders."""
+_RULES = 4
+"""The number of the line with the first rule."""
+
+
+def _limits(rules: Sequence[Rule], table: list[Row]) -> str:
+    """The anchors of rules that look in some files only, with what the names of these files begin
+    or end with; see `Pack.concerns`.
+    """
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for number, (kind, _, called, *_) in enumerate(table):
+        paths = rules[called[0]].paths if kind == "r" else ()
+        if paths:
+            groups.setdefault(paths, []).append(str(number))
+    found = []
+    for paths, numbers in groups.items():
+        names = [path.rpartition("/")[2] for path in paths if not path.startswith("!")]
+        ends = [name[1:] for name in names if name.startswith("*")]
+        begins = [name.removesuffix("*") for name in names if not name.startswith("*")]
+        if not any(set("*?[\\") & set(part) or not part for part in (*ends, *begins)):
+            found.append("\t".join((" ".join(numbers), "\0".join(begins), "\0".join(ends))))
+    return "\1".join(found)
+
+
+def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
+    """The rows behind the anchors' numbers, and the anchors: rules, words, decoders; the rows of
+    whole files, which have no anchor, come last.
+    """
+    from leakguard.detect import anchor, decode, shape
+    from leakguard.detect.whole import is_whole
+
     table: list[Row] = []
-    expressions: list[tuple[str, bool]] = []
+    expressions: list[Expression] = []
 
-    def add(kind: str, what: int | str, found: anchor.Anchor) -> None:
-        table.append((kind, what, found.left, found.near, found.width))
-        expressions.append((found.expression, found.caseless))
+    def add(kind: str, what: str, called: Sequence[int], found: anchor.Anchor, *also: str) -> None:
+        texts = (found.expression, *also)
+        expressions.extend((len(table), text, found.caseless) for text in texts)
+        table.append((kind, what, tuple(called), found.left, found.near, found.width))
 
+    whole: list[Row] = []
+    words: dict[str, list[int]] = {}
     for number, rule in enumerate(rules):
-        if rule.pattern:
-            add("r", number, anchor.derive(rule.pattern, escaped=True))
-    for word in sorted({word for rule in rules for word in rule.words}):
-        widest = max(_width(shape.pattern(rule.value)) for rule in rules if word in rule.words)
-        spelt = shape.word_pattern(word)
-        back = _width(spelt) + shape.LEFT + widest + shape.AHEAD
-        add("w", word, anchor.Anchor(spelt.removeprefix("(?i)"), True, back, widest))
+        if rule.pattern and is_whole(rule):
+            whole.append(("f", rule.id, (number,), 0, 0, 0))
+        elif rule.pattern:
+            add("r", rule.id, [number], anchor.derive(rule.pattern, escaped=True))
+        for word in rule.words:
+            words.setdefault(word, []).append(number)
+    for word, called in sorted(words.items()):
+        widest = max(_width(shape.pattern(rules[number].value)) for number in called)
+        back = shape.word_width(word) + shape.LEFT + widest + shape.AHEAD
+        first, *also = shape.spellings(word)
+        add("w", word, called, anchor.Anchor(first, True, back, widest), *also)
     for how, expression in decode.ANCHORS.items():
-        add("d", how, anchor.Anchor(expression, False, 0, 0))
-    return table, expressions
+        add("d", how, (), anchor.Anchor(expression, False, 0, 0))
+    return table + whole, expressions
 
 
 @cache
 def _width(pattern: str) -> int:
     """The greatest width of a match, bytes."""
+    from leakguard.detect import syntax
+
     return int(syntax.parse(pattern).getwidth()[1])
 
 
 def _compile(
     engine: Any,
-    rules: list[Rule],
     table: list[Row],
-    expressions: list[tuple[str, bool]],
+    expressions: list[Expression],
 ) -> bytes:
+    from leakguard.detect.prefilter import compile_database
+
     try:
-        return prefilter.compile_database(engine, expressions)
+        return compile_database(engine, expressions)
     except engine.error:
-        for row, expression in zip(table, expressions, strict=True):
+        for expression in expressions:
             try:
-                prefilter.compile_database(engine, [expression])
+                compile_database(engine, [expression])
             except engine.error as error:
-                name = rules[row[1]].id if isinstance(row[1], int) else row[1]
+                name = table[expression[0]][1]
                 raise ConfigError(
                     f"the pattern of {name} is too complex for the prefilter", cause=str(error)
                 ) from None
         raise
 
 
-def expressions(body: bytes) -> list[tuple[str, bool]]:
+def expressions(body: bytes) -> list[Expression]:
     """The anchors, for the prefilter that works without Hyperscan."""
-    return [(text, bool(caseless)) for text, caseless in json.loads(body)["expressions"]]
+    return [tuple(entry) for entry in json.loads(body.split(b"\n", _RULES)[_RULES - 1])]
 
 
-def load(body: bytes) -> tuple[Book, Policy]:
+class Loaded(NamedTuple):
+    """What a hit needs of a pack."""
+
+    book: Book
+    policy: Policy
+    bundled: bool  # whether all rules are ours
+    prefixes: tuple[str, ...]  # the public beginnings of all rules' values
+
+
+def load(body: bytes) -> Loaded:
     """What `build` wrote. Raises ValueError when it is damaged."""
-    data = json.loads(body)
-    table = [(kind, what, left, near, width) for kind, what, left, near, width in data["table"]]
-    policy = Policy(**{**data["policy"], "exclude": tuple(data["policy"]["exclude"])})
-    return Book([_rule(entry) for entry in data["rules"]], table), policy
+    lines = body.split(b"\n")
+    if len(lines) < _RULES:
+        raise ValueError("the pack is cut off")
+    data = json.loads(lines[2])
+    table: list[Row] = [tuple(row) for row in data["table"]]
+    decided: dict[str, Any] = data["policy"]
+    for name, value in decided.items():
+        decided[name] = tuple(value) if isinstance(value, list) else value
+    policy = Policy(**decided)
+    book = Book(_Rules(lines[_RULES:]), table)
+    return Loaded(book, policy, data["bundled"], tuple(data["prefixes"]))
 
 
-def _plain(noun: Any) -> dict[str, Any]:
-    """A noun as JSON holds it."""
-    found = {name: getattr(noun, name) for name in noun.__slots__}
-    if isinstance(noun, Rule):
-        found["companions"] = [_plain(half) for half in noun.companions]
-        found["revoke"] = _plain(noun.revoke)
-    return found
+class _Rules(Sequence[Rule]):
+    """The rules, each read when it is first needed: a hit needs one or two of a thousand."""
+
+    def __init__(self, texts: list[bytes]) -> None:
+        self._texts = texts
+        self._read: dict[int, Rule] = {}
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, at: int) -> Rule: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Rule]: ...
+    def __getitem__(self, at: int | slice) -> Rule | list[Rule]:
+        if isinstance(at, slice):
+            return [self[index] for index in range(*at.indices(len(self)))]
+        rule = self._read.get(at)
+        if rule is None:
+            rule = self._read[at] = _rule(json.loads(self._texts[at]))
+        return rule
 
 
-_TUPLES = tuple(field.name for field in fields(Rule) if str(field.type).startswith("tuple"))
+def _plain(rule: Rule) -> dict[str, Any]:
+    """A rule as JSON holds it, its paths ready to be matched, without what only its checks need."""
+    return {
+        **rule._asdict(),
+        "companions": [half._asdict() for half in rule.companions],
+        "revoke": rule.revoke._asdict(),
+        "verify": dict(rule.verify),
+        "examples": (),
+        "negatives": (),
+        "paths_expression": globs.expression(rule.paths) if rule.paths else "",
+    }
 
 
 def _rule(entry: dict[str, Any]) -> Rule:
-    for name in _TUPLES:
-        entry[name] = tuple(entry[name])
+    for name, value in entry.items():
+        if isinstance(value, list):
+            entry[name] = tuple(value)
     entry["companions"] = tuple(Companion(**half) for half in entry["companions"])
     entry["revoke"] = Revoke(**entry["revoke"])
     return Rule(**entry)

@@ -10,3 +10,8 @@ def folder(room: str) -> str:
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     inside = os.path.join(package, "_bundled", room)
     return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), room)
+
+
+def installed(folder: str) -> bool:
+    """Whether a data folder is part of an installed package, which nobody edits."""
+    return os.path.basename(os.path.dirname(folder)) == "_bundled"

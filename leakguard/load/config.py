@@ -12,6 +12,7 @@ block: {severity: low, confidence: likely}
 companions:
   - {rules: [acme-key-id, acme-secret], within: 10}
 salt: acme
+detectors: [detect-secrets]
 ```
 """
 
@@ -19,9 +20,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from leakguard import plugins
 from leakguard.errors import ConfigError
 from leakguard.load import inside
 from leakguard.load.document import Document, Node, suggest
@@ -33,7 +35,7 @@ FILE = ".leakguard.yml"
 RULES_FOLDER = os.path.join(".leakguard", "rules")
 MAX_BYTES = 1024 * 1024
 
-_KEYS = ("extends", "rules", "paths", "block", "companions", "salt")
+_KEYS = ("extends", "rules", "paths", "block", "companions", "salt", "detectors")
 _OVERRIDES = ("severity", "confidence", "paths", "entropy")
 
 
@@ -85,10 +87,12 @@ def _apply(
 ) -> tuple[Policy, list[Rule]]:
     doc = Document(path, raw)
     if doc.root is None:
-        return replace(policy, source=path), rules
+        return policy._replace(source=path), rules
     entries = doc.mapping(doc.root, _KEYS, path)
     if "extends" in entries:
         policy, rules = _extend(top, doc, entries["extends"], policy, rules, depth)
+    if "detectors" in entries:
+        policy, rules = _detectors(doc, entries["detectors"], policy, rules)
     if "rules" in entries:
         rules = _rules(doc, entries["rules"], rules)
     if "companions" in entries:
@@ -105,7 +109,19 @@ def _apply(
                 changes[f"block_{key}"] = doc.choice(block[key], known, key)
     if "salt" in entries:
         changes["salt"] = doc.text_of(entries["salt"], "salt")
-    return replace(policy, **changes), rules
+    return policy._replace(**changes), rules
+
+
+def _detectors(
+    doc: Document, node: Node, policy: Policy, rules: list[Rule]
+) -> tuple[Policy, list[Rule]]:
+    """Foreign detectors; what they find are rules like any other, to be overridden or disabled."""
+    for item in doc.items(node, "detectors"):
+        name = doc.choice(item, plugins.DETECTORS, "detector")
+        if name not in policy.detectors:
+            rules = rules + plugins.rules_of(name)
+            policy = policy._replace(detectors=(*policy.detectors, name))
+    return policy, rules
 
 
 def _extend(
@@ -174,7 +190,7 @@ def _override(doc: Document, node: Node, rule: Rule) -> Rule:
         changes["paths"] = doc.texts(entries["paths"], "paths")
     if "entropy" in entries:
         changes["entropy"] = doc.number(entries["entropy"], float, "entropy")
-    return replace(rule, **changes)
+    return rule._replace(**changes)
 
 
 def _companions(doc: Document, node: Node, rules: list[Rule]) -> list[Rule]:
@@ -191,5 +207,5 @@ def _companions(doc: Document, node: Node, rules: list[Rule]) -> list[Rule]:
                 doc.fail(entries["rules"], f"there is no rule {rule_id!r}")
             others = tuple(Companion(other, within) for other in ids if other != rule_id)
             rule = by_id[rule_id]
-            by_id[rule_id] = replace(rule, companions=rule.companions + others)
+            by_id[rule_id] = rule._replace(companions=rule.companions + others)
     return list(by_id.values())

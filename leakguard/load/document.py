@@ -25,8 +25,11 @@ MAX_DEPTH = 12
 class Document:
     """One YAML file and the places of everything in it."""
 
-    def __init__(self, path: str, raw: bytes) -> None:
-        """Raises ConfigError when it is not YAML, not UTF-8, too large or uses aliases."""
+    def __init__(self, path: str, raw: bytes, *, ours: bool = False) -> None:
+        """Raises ConfigError when it is not YAML, not UTF-8, too large or uses aliases.
+
+        A file of `ours` was checked here, and is not checked again for what only harms.
+        """
         self.path = path
         if len(raw) > MAX_BYTES:
             raise ConfigError(f"larger than {MAX_BYTES} bytes", place=Place(path))
@@ -36,23 +39,28 @@ class Document:
             line = raw.count(b"\n", 0, error.start) + 1
             raise ConfigError("not UTF-8 text", place=Place(path, line)) from None
         self._lines = self.text.splitlines()
-        self.root = self._compose()
+        self.root = self._compose(ours=ours)
 
-    def _compose(self) -> Node | None:
+    def _compose(self, *, ours: bool) -> Node | None:
         try:
-            depth = 0
-            for event in yaml.parse(self.text, Loader=_Loader):
-                if isinstance(event, yaml.events.AliasEvent):
-                    self._at(event.start_mark, "YAML aliases are not accepted here")
-                depth += isinstance(event, yaml.events.CollectionStartEvent)
-                depth -= isinstance(event, yaml.events.CollectionEndEvent)
-                if depth > MAX_DEPTH:  # composing is recursive, in C
-                    self._at(event.start_mark, f"nested more than {MAX_DEPTH} deep")
+            if not ours:
+                self._check_depth()
             return yaml.compose(self.text, Loader=_Loader)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or "not valid YAML"
             self._at(mark, f"not valid YAML: {problem}")
+
+    def _check_depth(self) -> None:
+        """A stranger's file may not nest deeply: composing is recursive, in C."""
+        depth = 0
+        for event in yaml.parse(self.text, Loader=_Loader):
+            if isinstance(event, yaml.events.AliasEvent):
+                self._at(event.start_mark, "YAML aliases are not accepted here")
+            depth += isinstance(event, yaml.events.CollectionStartEvent)
+            depth -= isinstance(event, yaml.events.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                self._at(event.start_mark, f"nested more than {MAX_DEPTH} deep")
 
     def _at(self, mark: Any, message: str, *hints: str) -> NoReturn:
         line = mark.line if mark else 0

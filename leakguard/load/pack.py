@@ -23,7 +23,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from leakguard.blob import Blob
     from leakguard.detect.match import Book
+    from leakguard.detect.scanner import Scanner
+    from leakguard.load.body import Loaded
     from leakguard.policy import Policy
 
 MAGIC = b"leakguard pack 1\n"
@@ -41,29 +44,69 @@ class Pack:
 
     def __init__(self, engine: Any, database: bytes, body: bytes) -> None:
         self._body = body
-        self._loaded: tuple[Book, Policy] | None = None
+        names, limits, _ = body.split(b"\n", 2)
+        self._endings = tuple(names.decode().split("\0")) if names else ()
+        self._limits = limits
+        self._loaded: Loaded | None = None
+        self._scanner: Scanner | None = None
         self.prefilter: prefilter.Prefilter
         if engine is not None and database:
             self.prefilter = prefilter.HyperscanPrefilter(engine, database)
         else:
             self.prefilter = prefilter.PlainPrefilter(self._expressions())
 
-    def _expressions(self) -> list[tuple[str, bool]]:
+    def _expressions(self) -> list[prefilter.Expression]:
         from leakguard.load import body
 
         return body.expressions(self._body)
 
+    def called(self, blob: Blob) -> bool:
+        """Whether the name of a small file alone calls for a rule."""
+        path = blob.origin.inside or blob.origin.path
+        return blob.small and (not path or f"/{path}".endswith(self._endings))
+
+    def concerns(self, hits: list[prefilter.Hit], blob: Blob) -> bool:
+        """Whether one of the hits counts in a file of this name."""
+        name = (blob.origin.inside or blob.origin.path).rpartition("/")[2]
+        if not name or not hits:
+            return bool(hits)
+        left = {number for number, _ in hits}
+        for group in self._limits.decode().split("\1"):
+            numbers, _, names = group.partition("\t")
+            begins, _, ends = names.partition("\t")
+            fits = name.startswith(tuple(begins.split("\0"))) if begins else False
+            if not fits and not (ends and name.endswith(tuple(ends.split("\0")))):
+                left.difference_update(map(int, numbers.split()))
+        return bool(left)
+
+    def finds(self, blob: Blob, text: bytes, hits: list[prefilter.Hit]) -> bool:
+        """Whether a rule matches, whatever a judge makes of it; a repository's own rules may take
+        their time, so they are left to whoever watches them.
+        """
+        if not self._load().bundled:
+            return True
+        if self._scanner is None:
+            from leakguard.detect.scanner import Scanner
+
+            self._scanner = Scanner(self.book, self.prefilter.scan)
+        return self._scanner.finds(blob, text, hits)
+
     @property
     def book(self) -> Book:
         """The rules, read at the first hit."""
-        return self._load()[0]
+        return self._load().book
 
     @property
     def policy(self) -> Policy:
         """What the repository decided, read at the first hit."""
-        return self._load()[1]
+        return self._load().policy
 
-    def _load(self) -> tuple[Book, Policy]:
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The public beginnings of the values of all rules."""
+        return self._load().prefixes
+
+    def _load(self) -> Loaded:
         if self._loaded is None:
             from leakguard.load import body
 
@@ -127,6 +170,9 @@ def _key(engine: Any, files: list[tuple[str, bytes]]) -> str:
     engine_file = getattr(engine, "__file__", None) or "plain"
     digest.update(f"{__version__}\0{sys.version}\0{engine_file}\0".encode())
     for room in (bundled.folder("rules"), os.path.dirname(__file__), _detect_folder()):
+        if bundled.installed(room):  # replaced as a whole by an installer, never edited
+            digest.update(f"{room}\0{os.stat(room).st_mtime_ns}\0".encode())
+            continue
         for entry in sorted(os.scandir(room), key=lambda entry: entry.name):
             if entry.name.endswith((".yml", ".yaml", ".py")):
                 stat = entry.stat()
@@ -203,10 +249,9 @@ def _unframe(raw: bytes) -> tuple[bytes, bytes] | None:
         first, second, check = (int(number) for number in raw[len(MAGIC) : end].split())
     except ValueError:
         return None
-    database, body = raw[end : end + first], raw[end + first :]
-    if len(body) != second or crc32(body, crc32(database)) != check:
+    if len(raw) - end != first + second or crc32(memoryview(raw)[end:]) != check:
         return None
-    return database, body
+    return raw[end : end + first], raw[end + first :]
 
 
 def _store(folder: str, name: str, database: bytes, body: bytes) -> None:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from leakguard.detect import anchor, danger, shape
+from leakguard.blob import SMALL
+from leakguard.detect import anchor, block, danger, shape, syntax, whole
 from leakguard.detect.checksum import CHECKSUMS
 from leakguard.errors import ConfigError, Place
 from leakguard.load import bundled
@@ -67,6 +68,9 @@ _READERS: dict[str, tuple[str, Callable[[Document, Node], Any]]] = {
         lambda doc, node: tuple(_companion(doc, one) for one in doc.items(node, "companions")),
     ),
     "supersedes": ("supersedes", _texts),
+    "each": ("each", _text),
+    "decode": ("decode", lambda doc, node: doc.choice(node, tuple(block.DECODERS), "decode")),
+    "same_as": ("same_as", _text),
     "verify": ("verify", _verify),
     "revoke": ("revoke", _revoke),
     "references": ("references", _texts),
@@ -78,7 +82,7 @@ _READERS: dict[str, tuple[str, Callable[[Document, Node], Any]]] = {
 
 def read_file(path: str, raw: bytes, *, bundled_rules: bool = False) -> list[Rule]:
     """The rules of one file. Raises ConfigError at the first mistake."""
-    doc = Document(path, raw)
+    doc = Document(path, raw, ours=bundled_rules)
     if doc.root is None:
         raise ConfigError("the rule file is empty", place=Place(path))
     top = doc.mapping(doc.root, _FILE_KEYS, "a rule file")
@@ -125,8 +129,12 @@ def _sound(doc: Document, entries: dict[str, Node], node: Node, rule: Rule) -> N
     place = entries["pattern" if rule.pattern else "value"]
     try:
         text = rule.pattern or shape.pattern(rule.value)
+        re.compile(rule.value[1:-1] if rule.value.startswith("/") else "")
         compiled = re.compile(text.encode())
-        anchor.derive(text)
+        if whole.is_whole(rule):
+            _named(rule)
+        else:
+            anchor.derive(text)
     except anchor.UnboundedPattern as error:
         doc.fail(place, f"rule {rule.id}: {error}", "write {n,m} where there is * or +")
     except ValueError as error:
@@ -140,10 +148,44 @@ def _sound(doc: Document, entries: dict[str, Node], node: Node, rule: Rule) -> N
             f"rule {rule.id}: {trouble}",
             "in a repeat one character must decide how it goes on",
         )
+    if rule.each or rule.decode:
+        _picked(doc, entries, node, rule)
     if isinstance(rule.group, str) and rule.group and rule.group not in compiled.groupindex:
         doc.fail(entries["group"], f"rule {rule.id} has no group {rule.group!r}")
     if isinstance(rule.group, int) and rule.group > compiled.groups:
         doc.fail(entries["group"], f"rule {rule.id} has no group {rule.group}")
+
+
+def _picked(doc: Document, entries: dict[str, Node], node: Node, rule: Rule) -> None:
+    """What the expression for one value of a block must be."""
+    if not rule.each or not rule.pattern or whole.is_whole(rule):
+        doc.fail(
+            node,
+            f"rule {rule.id}: decode and each go with a pattern that frames a block",
+            "see docs/writing-rules.md, several values in one block",
+        )
+    try:
+        re.compile(rule.each.encode())
+        width = syntax.parse(rule.each).getwidth()[1]
+        trouble = danger.explosive(rule.each)
+    except (re.error, RecursionError, OverflowError) as error:
+        doc.fail(entries["each"], f"rule {rule.id}: each is no usable pattern: {error}")
+    if trouble or width > anchor.MAX_WIDTH:
+        doc.fail(
+            entries["each"],
+            f"rule {rule.id}: each: {trouble or 'a value could be without limit'}",
+            "write {n,m} where there is * or +",
+        )
+
+
+def _named(rule: Rule) -> None:
+    """What a rule of whole files must be. Raises ValueError."""
+    if not rule.paths or not all(map(whole.ending, rule.paths)):
+        raise ValueError("a pattern that begins with \\A needs paths, each with a constant end")
+    if not rule.pattern.endswith("\\Z"):
+        raise ValueError("a pattern that begins with \\A describes the whole file: end it with \\Z")
+    if syntax.parse(rule.pattern).getwidth()[1] > SMALL:
+        raise ValueError(f"a file that is nothing but a secret has at most {SMALL} bytes")
 
 
 def bundled_files() -> list[str]:
@@ -152,6 +194,18 @@ def bundled_files() -> list[str]:
     return sorted(
         entry.path for entry in os.scandir(folder) if entry.name.endswith((".yml", ".yaml"))
     )
+
+
+def titles() -> dict[str, str]:
+    """How a person writes the name of each provider that ships with leakguard."""
+    found = {}
+    for path in bundled_files():
+        with open(path, encoding="utf-8") as file:
+            head = [line.strip().partition(": ") for line in (file.readline(), file.readline())]
+        said = {key: text.strip("'\"") for key, _, text in head}
+        if "provider" in said and "title" in said:
+            found[said["provider"]] = said["title"]
+    return found
 
 
 def read_bundled() -> list[Rule]:
@@ -163,6 +217,12 @@ def read_bundled() -> list[Rule]:
     return rules
 
 
+def named_rules(rule: Rule) -> tuple[str, ...]:
+    """The ids of other rules that a rule speaks of."""
+    same = (rule.same_as,) if rule.same_as else ()
+    return (*(half.rule for half in rule.companions), *rule.supersedes, *same)
+
+
 def unique(rules: list[Rule]) -> None:
     """Raises ConfigError when two rules share an id or a companion does not exist."""
     ids: set[str] = set()
@@ -171,6 +231,6 @@ def unique(rules: list[Rule]) -> None:
             raise ConfigError(f"two rules have the id {rule.id!r}")
         ids.add(rule.id)
     for rule in rules:
-        for named in (*(half.rule for half in rule.companions), *rule.supersedes):
+        for named in named_rules(rule):
             if named not in ids:
                 raise ConfigError(f"rule {rule.id} names a rule that does not exist: {named!r}")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import re
 from datetime import date
-from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from leakguard.errors import ConfigError, Place
 from leakguard.load import inside
@@ -67,12 +66,16 @@ def _entry(number: int, line: str) -> Allowance:
         last = None if until == "never" else date.fromisoformat(until)
     except ValueError:
         raise wrong(f"{until!r} is not a day (2027-05-21) or 'never'") from None
+    from urllib.parse import unquote_to_bytes
+
     where = "" if path == "*" else os.fsdecode(unquote_to_bytes(path))
     return Allowance(fingerprint, rule_id, last, where, reason)
 
 
 def spell(allowance: Allowance) -> str:
     """The line of one entry, without its newline."""
+    from urllib.parse import quote_from_bytes
+
     path = quote_from_bytes(os.fsencode(allowance.path), safe="/!._-+@,=~") or "*"
     until = allowance.until.isoformat() if allowance.until else "never"
     reason = " ".join(allowance.reason.split())

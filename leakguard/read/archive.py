@@ -2,9 +2,10 @@
 
 Opened: zip and all that are zips (docx xlsx pptx odt jar war apk whl egg ipa
 nupkg vsix crx), tar, gzip, bzip2, xz, lzma, zstd, ar (deb, .a) and cpio, in
-each other down to a depth. Nothing is ever written to disk, names of members
-are only shown, and an archive that cannot be opened, is encrypted, damaged or
-too costly is reported as unread with the reason, after what could be read.
+each other down to a depth; container images layer by layer, and source maps.
+Nothing is ever written to disk, names of members are only shown, and an archive
+that cannot be opened, is encrypted, damaged or too costly is reported as unread
+with the reason, after what could be read.
 
 Text of Office files is scanned as the XML it is: a value that a word processor
 cut into several runs (`<w:t>`) is not joined.
@@ -133,7 +134,7 @@ class _Walk:
         try:
             what = kind(source.peek(HEAD))
             if what:
-                yield from self._open(what, source, origin, depth, file)
+                yield from self._open(what, source, origin, depth, file, bare=bare)
             elif bare:
                 yield from self._contents(source, origin)
         except StuckError as problem:
@@ -142,7 +143,14 @@ class _Walk:
             yield Unread(origin.name, problem.why)
 
     def _open(
-        self, what: str, source: Source, origin: Origin, depth: int, file: BinaryIO | None
+        self,
+        what: str,
+        source: Source,
+        origin: Origin,
+        depth: int,
+        file: BinaryIO | None,
+        *,
+        bare: bool,
     ) -> Iterator[Blob | Unread]:
         from leakguard.read import members
         from leakguard.read.source import StuckError
@@ -157,6 +165,10 @@ class _Walk:
             yield from self._compressed(what, source, origin, depth)
         elif what == "zip":
             yield from self._each(self._zip(source, origin, file), depth)
+        elif what == "source map":
+            yield from self._source_map(source, origin, depth, bare=bare)
+        elif what == "tar" and (found := self._image(origin, file)) is not None:
+            yield from self._each(found, depth)
         else:
             yield from self._each(self._in_order(what, source, origin), depth)
 
@@ -183,6 +195,28 @@ class _Walk:
         if file is None:
             return zipped.members(source, origin, self._budget)
         return zipped.listed(file, self._budget.packed, origin, self._budget)
+
+    def _image(self, origin: Origin, file: BinaryIO | None) -> Iterator[Member] | None:
+        """The layers of a container image; None for any other tar, and for what cannot seek."""
+        if file is None:
+            return None
+        from leakguard.read import image
+
+        return image.members(file, self._budget.packed, origin, self._budget)
+
+    def _source_map(
+        self, source: Source, origin: Origin, depth: int, *, bare: bool
+    ) -> Iterator[Blob | Unread]:
+        """The sources in a source map; what else it holds is text and no archive any more."""
+        from leakguard.read import source_map
+
+        for member in source_map.members(source, origin, self._budget, rest=bare):
+            if isinstance(member, Unread):
+                yield member
+            elif member[0] is origin:
+                yield from self._contents(member[1], origin)
+            else:
+                yield from self._visit(member[1], member[0], depth + 1)
 
     def _in_order(self, what: str, source: Source, origin: Origin) -> Iterator[Member]:
         from leakguard.read import members

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from leakguard.blob import Blob, Origin
 from leakguard.errors import UnreadError
-from leakguard.read import git
+from leakguard.read import git, objects
 from leakguard.read.staged import Change, take
 
 
@@ -132,7 +132,9 @@ def blobs(found: list[CommitChange], top: str | None) -> Iterator[tuple[CommitCh
         first.setdefault(entry.change.blob_id, entry)
     if not first:
         return
-    for blob_id, data in git.whole_objects("".join(f"{name}\n" for name in first).encode(), top):
+    for blob_id, data in objects.whole_objects(
+        "".join(f"{name}\n" for name in first).encode(), top
+    ):
         entry = first[blob_id]
         origin = Origin(
             "commit", entry.change.path, commit=entry.commit, author_date=entry.author_date
@@ -189,7 +191,7 @@ def messages(commits: list[str], top: str | None) -> Iterator[Blob]:
     if not commits:
         return
     ids = "".join(f"{name}\n" for name in commits).encode()
-    for name, data in git.whole_objects(ids, top):
+    for name, data in objects.whole_objects(ids, top):
         yield message(name, data)
 
 
@@ -254,14 +256,14 @@ def named_blobs(found: list[tuple[str, str]], top: str | None) -> Iterator[Blob]
     """The contents of (object, path) pairs. Raises UnreadError."""
     paths = dict(found)
     if paths:
-        for name, data in git.whole_objects("".join(f"{one}\n" for one in paths).encode(), top):
+        for name, data in objects.whole_objects("".join(f"{one}\n" for one in paths).encode(), top):
             yield Blob(Origin("commit", paths[name]), data, blob_id=name)
 
 
 def _targets(tags: list[str], top: str | None) -> Iterator[str]:
     """What annotated tags point at."""
     if tags:
-        for _, data in git.whole_objects("".join(f"{name}\n" for name in tags).encode(), top):
+        for _, data in objects.whole_objects("".join(f"{name}\n" for name in tags).encode(), top):
             yield data.partition(b"\n")[0].removeprefix(b"object ").decode("ascii", "replace")
 
 

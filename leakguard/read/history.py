@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leakguard.blob import Blob, Origin, Unread
-from leakguard.read import commits, git, magic, stream
+from leakguard.read import commits, git, magic, objects, stream
 
 
 class Piece:
@@ -69,7 +69,7 @@ def _cut(kind: str, listed: list[tuple[int, bytes]], parts: int) -> Iterator[Pie
 def read(piece: Piece, top: str | None) -> Iterator[Blob]:
     """The contents of one piece; the origin of a blob is found out later. Raises UnreadError."""
     large: list[bytes] = []
-    for name, size, data, offset in git.Objects(piece.ids, top):
+    for name, size, data, offset in objects.Objects(piece.ids, top):
         if piece.kind != "blob":
             yield commits.message(name, data)
         elif not offset and len(data) == size:

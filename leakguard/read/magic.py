@@ -37,4 +37,5 @@ def looks_like_archive(head: bytes) -> bool:
         or head[1:4] == b"\x2a\x4d\x18"  # zstd, a skippable frame first
         or head[154:156] == b"\0 "  # tar before ustar
         or (head.startswith(b"#!") and b"PK\x03\x04" in head)
-    )
+        or (head[:1] == b"{" and b'"version":3' in head[:64].translate(None, b" \t\r\n"))
+    )  # the last is a source map: the texts of its sources

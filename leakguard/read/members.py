@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leakguard.blob import Unread
+from leakguard.read import source_map
 from leakguard.read.source import DAMAGED, HEAD, Section, StuckError, from_bytes
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def kind(head: bytes) -> str:
         return "lzma"
     if head.startswith(b"#!") and b"PK\x03\x04" in head:
         return "zip"  # a zipapp
-    return ""
+    return source_map.KIND if source_map.begins(head) else ""
 
 
 def _is_lzma(head: bytes) -> bool:
@@ -111,7 +112,7 @@ def tar(source: Source, origin: Origin, budget: Budget) -> Iterator[Member]:
         budget.entry()
         source.skip(HEAD)
         what = block[156:157]
-        size = _tar_size(block, pax, source)
+        size = header_size(block, pax, source)
         if what in (b"L", b"K", b"x", b"X"):
             data = _short(source, size, origin)
             source.skip(-size % HEAD)
@@ -120,10 +121,10 @@ def tar(source: Source, origin: Origin, budget: Budget) -> Iterator[Member]:
             elif what == b"K":
                 link = data.rstrip(b"\0")
             else:
-                pax = _pax(data)
+                pax = pax_records(data)
             continue
         size = _without_body(source, what, size)
-        inside = budget.inside(origin, _text(_tar_name(block, name, pax)))
+        inside = budget.inside(origin, _text(header_name(block, name, pax)))
         if what == b"2":
             target = pax.get(b"linkpath") or link or block[157:257].rstrip(b"\0")
             yield inside, from_bytes(target, origin)
@@ -138,7 +139,8 @@ def tar(source: Source, origin: Origin, budget: Budget) -> Iterator[Member]:
     source.some()  # tells if it ended because of a problem
 
 
-def _tar_size(block: bytes, pax: dict[bytes, bytes], source: Source) -> int:
+def header_size(block: bytes, pax: dict[bytes, bytes], source: Source) -> int:
+    """How long the contents behind a tar header are. Raises StuckError, blaming `source`."""
     field = block[124:136]
     said = pax.get(b"size", b"")
     try:
@@ -155,7 +157,8 @@ def _tar_size(block: bytes, pax: dict[bytes, bytes], source: Source) -> int:
     return size
 
 
-def _tar_name(block: bytes, name: bytes, pax: dict[bytes, bytes]) -> bytes:
+def header_name(block: bytes, name: bytes, pax: dict[bytes, bytes]) -> bytes:
+    """What a tar header calls its member; `name` and `pax` come from the headers before it."""
     known = pax.get(b"GNU.sparse.name") or pax.get(b"path") or name
     if known:
         return known
@@ -179,7 +182,7 @@ def _skip_sparse_map(source: Source, block: bytes) -> None:
         more = source.exactly(HEAD)[504]
 
 
-def _pax(data: bytes) -> dict[bytes, bytes]:
+def pax_records(data: bytes) -> dict[bytes, bytes]:
     """Records of the form `length key=value newline`; what does not fit ends the list."""
     found = {}
     at = 0

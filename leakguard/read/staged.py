@@ -13,7 +13,7 @@ import os
 
 from leakguard.blob import Blob, Origin
 from leakguard.errors import UnreadError
-from leakguard.read import git
+from leakguard.read import git, objects
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,6 +153,6 @@ def blobs(staged: list[Change], top: str | None) -> Iterator[tuple[Change, Blob]
     if not at_path:
         return
     ids = "".join(f"{blob_id}\n" for blob_id in at_path).encode()
-    for blob_id, data in git.whole_objects(ids, top):
+    for blob_id, data in objects.whole_objects(ids, top):
         for change in at_path[blob_id]:
             yield change, Blob(Origin("staged", change.path), data, blob_id=blob_id)

@@ -38,6 +38,7 @@ _SEEN = {
     "message": "in the commit message",
     "tree": "in the working tree",
     "stdin": "on standard input",
+    "exec": "in the output, masked",
 }
 
 _REST = {

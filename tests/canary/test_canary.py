@@ -17,6 +17,7 @@ import pytest
 from hostile.scratch import PROGRAM, ZERO, Repo, environment
 
 from canary.leaks import Fake, Watch, of_all_rules
+from leakguard.report import FORMATS
 
 CHOSEN = (
     "aws-access-key-id", "github-pat", "gitlab-pat", "slack-bot-token", "stripe-live-secret-key",
@@ -32,6 +33,10 @@ CLASSES = (
     "personal-password", "oauth-client-secret", "refresh-token",
 )  # fmt: skip
 """And one of each of these classes."""
+
+
+ENCODED = ("digitalocean-pat", "github-pat", "slack-bot-token")
+"""The fakes of these rules stand in other forms too."""
 
 
 @pytest.fixture(scope="session")
@@ -62,10 +67,9 @@ def dressed(fakes: list[Fake]) -> dict[str, str]:
     for number, one in enumerate(fakes):
         folder, name = os.path.split(one.path)
         files[os.path.join(folder, f"n{number}", name)] = f"{one.text}\n"
-    tokens = [
-        one for one in fakes if one.rule_id in ("github-pat", "slack-bot-token", "digitalocean-pat")
-    ]
-    for one in tokens:
+    for one in fakes:
+        if one.rule_id not in ENCODED:
+            continue
         raw = one.text.encode()
         files[f"encoded/{one.rule_id}.b64"] = base64.b64encode(
             b"settings of the app\n" + raw
@@ -151,7 +155,7 @@ def driven(tmp_path_factory: pytest.TempPathFactory, fakes: list[Fake]) -> Drive
 def everything_staged(drive: Driven) -> None:
     """The looks before a commit, allowances, rules, install."""
     assert drive.run("hook", "pre-commit") == 1
-    shapes = ("text", "json", "sarif")
+    shapes = tuple(FORMATS)
     drive.all(
         [
             *(("scan", "--staged", "--format", shape, "--explain") for shape in shapes),
@@ -196,6 +200,9 @@ def everything_committed(drive: Driven, plain: Repo, fakes: list[Fake]) -> None:
     assert drive.run("hook", "commit-msg", str(message)) == 1
     drive.all([("scan", "-", "--explain"), ("scan", "-", "--format", "sarif")], 1, stdin=text)
     assert drive.run("scan", "-", name="scan in Latin-1", stdin=text, PYTHONIOENCODING="ascii") == 1
+    assert drive.run("logs", "-", "--explain", stdin=text) == 1
+    assert drive.run("ci", "--base", "HEAD~1", "--html", f"{drive.folder}/out/ci.html") == 1
+    assert drive.run("exec", "--", "cat", "message") in (0, 1)
 
 
 def mistakes(drive: Driven, plain: Repo, fakes: list[Fake]) -> None:

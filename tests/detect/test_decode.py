@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from leakguard.blob import Blob, Origin
 from leakguard.cli.rules_check import scanner
-from leakguard.detect.decode import ANCHORS, MAX_DEPTH, decode
+from leakguard.detect.decode import ANCHORS, decode
+from leakguard.detect.match import MAX_DEPTH
+from leakguard.detect.scanner import Scanner
 from leakguard.finding import Candidate
 from leakguard.recipe import expand
 
@@ -35,8 +37,14 @@ def percent(text: str) -> str:
     return "".join(f"%{byte:02X}" for byte in text.encode())
 
 
+def b64_utf16(text: str) -> str:
+    """As PowerShell's -EncodedCommand wants it."""
+    return base64.b64encode(text.encode("utf-16-le")).decode()
+
+
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "base64": b64,
+    "base64-utf16": b64_utf16,
     "hex": lambda text: text.encode().hex(),
     "percent": percent,
     "unicode": lambda text: "".join(f"\\u{ord(char):04x}" for char in text),
@@ -60,7 +68,7 @@ def test_a_secret_in_every_encoding(how: str, fake: Fake) -> None:
 
 
 def test_every_decoder_is_tried_here() -> None:
-    assert set(ENCODINGS) == set(ANCHORS)
+    assert {*ENCODINGS, "json"} == set(ANCHORS)
 
 
 @pytest.mark.parametrize("how", sorted(ENCODINGS))
@@ -90,6 +98,68 @@ def test_slashes_that_json_escapes() -> None:
     text = '{"a": "\\u0061cme\\/qwelrtzu\\/mnbtvcxy"}'
     (found,) = scan(text, rule)
     assert found.secret.reveal() == b"acme/qwelrtzu/mnbtvcxy"
+
+
+SLASHED = r"(?<![\w/])acme/(?P<secret>[0-9A-Za-z+/]{40})(?![\w/])"
+
+
+def as_php_writes_it(text: str) -> str:
+    return json.dumps({"key": text, "next": 1}).replace("/", "\\/")
+
+
+@pytest.mark.parametrize(
+    "recipe", ["{{hex:20}}/{{hex:19}}", "{{hex:9}}/{{hex:9}}/{{hex:9}}/{{hex:10}}"]
+)
+def test_a_value_with_slashes_is_found_in_its_true_form(recipe: str, fake: Fake) -> None:
+    value = fake(recipe)
+    rule = acme(pattern=SLASHED, public_prefix="")
+    text = as_php_writes_it(f"acme/{value}")
+    (found,) = scan(text, rule)
+    assert found.secret.reveal() == value.encode()
+    assert found.decoded == ("json",)
+    start, end = found.span
+    assert text[start:end].replace("\\/", "/") == value
+    (plain,) = scan(f"acme/{value}", rule)
+    assert plain.secret == found.secret  # so both are one finding
+
+
+def test_an_address_with_a_password_in_json(scanner: Scanner, fake: Fake) -> None:
+    password = fake("{{alnum:20}}")
+    text = as_php_writes_it(f"postgres://app:{password}@db.acme.internal:5432/app")
+    found = scanner.look(Blob(Origin("tree", "config.json"), text.encode()))
+    assert [one.rule.id for one in found] == ["database-postgres-uri"]
+    assert found[0].secret.reveal() == password.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"homepage": "https:\\/\\/acme.example\\/docs\\/start"}',
+        '{"type": "application\\/json", "name": "acme\\/framework"}',
+        "const path = /^\\/users\\/(\\d+)\\/?$/;",
+    ],
+)
+def test_ordinary_escaped_slashes_call_for_no_decoder(text: str) -> None:
+    from leakguard.detect.prefilter import PlainPrefilter
+
+    assert PlainPrefilter([(0, ANCHORS["json"], False)]).scan(text.encode()) == []
+
+
+def test_a_powershell_command_with_a_byte_order_mark(fake: Fake) -> None:
+    token = fake(TOKEN)
+    command = base64.b64encode(f"$token = '{token}'".encode("utf-16")).decode()
+    text = f"powershell -NoProfile -EncodedCommand {command}\n"
+    found = only(text)
+    assert found.secret.reveal() == token.encode()
+    assert found.decoded == ("base64-utf16",)
+    assert text.index(command) < found.span[0] < found.span[1] <= len(text) - 1
+
+
+def test_a_powershell_command_in_base64_in_json(fake: Fake) -> None:
+    token = fake(TOKEN)
+    text = json.dumps({"run": b64(f"{FILLER}powershell -enc {b64_utf16(FILLER + token)} -x")})
+    assert only(text).secret.reveal() == token.encode()
+    assert only(text).decoded == ("base64", "base64-utf16")
 
 
 @pytest.mark.parametrize("alphabet", ["standard", "url-safe", "unpadded"])
@@ -197,7 +267,7 @@ def test_binary_stays_undecoded(how: str, fake: Fake) -> None:
 def test_a_hash_an_id_and_a_picture_do_not_call_for_a_decoder(rng: Random) -> None:
     from leakguard.detect.prefilter import PlainPrefilter
 
-    anchors = PlainPrefilter([(ANCHORS["base64"], False), (ANCHORS["hex"], False)])
+    anchors = PlainPrefilter([(0, ANCHORS["base64"], False), (1, ANCHORS["hex"], False)])
     noise = [base64.b64encode(rng.randbytes(200)) for _ in range(200)]
     noise += [rng.randbytes(32).hex().encode() for _ in range(200)]
     assert anchors.scan(b"\n".join(noise)) == []
@@ -237,6 +307,8 @@ def test_a_long_escaped_text_is_decoded_piece_by_piece(fake: Fake) -> None:
         b"\\x41\1\1\1",
         base64.b64encode(b"hello world, ascii" + bytes(39)) + b"\n",
         b"%25" * 20 + b"41",
+        base64.b64encode("hello".encode("utf-16-le") + bytes(range(128, 158))) + b"\n",
+        b"a1b\\/abcdef\\/",
     ],
 )
 def test_hostile_runs_take_time_in_proportion_to_their_size(unit: bytes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -41,7 +40,7 @@ def test_of_two_rules_on_the_same_bytes_the_one_with_a_prefix_explains_it(fake: 
 
 
 def test_a_surer_rule_explains_it_better(fake: Fake) -> None:
-    (found,) = scan(fake(TOKEN), replace(LIVE, confidence="possible"), BROAD)
+    (found,) = scan(fake(TOKEN), LIVE._replace(confidence="possible"), BROAD)
     assert found.rule.id == "acme-any-key"
 
 
@@ -57,7 +56,7 @@ def test_a_longer_match_explains_it_better(fake: Fake) -> None:
 
 
 def test_a_rule_that_supersedes_takes_the_place_of_the_better_one(fake: Fake) -> None:
-    meant = replace(BROAD, supersedes=("acme-live-key",))
+    meant = BROAD._replace(supersedes=("acme-live-key",))
     (found,) = scan(fake(TOKEN), LIVE, meant)
     assert found.rule.id == "acme-any-key"
     assert found.alternatives == ("acme-live-key",)
@@ -152,7 +151,7 @@ def test_a_lone_half_is_less(fake: Fake) -> None:
 
 
 def test_a_half_that_says_nothing_of_being_alone_stays_what_it_is(fake: Fake) -> None:
-    plain = replace(PAIR_ID, alone_severity="", alone_confidence="")
+    plain = PAIR_ID._replace(alone_severity="", alone_confidence="")
     (found,) = scan(fake("acmeid{{hex:16}}"), plain, PAIR_SECRET)
     assert (found.severity, found.confidence) == ("critical", "likely")
 

@@ -106,11 +106,75 @@ def test_a_word_far_along_the_line_does_not_count(fake: Fake) -> None:
     assert not look(f"acme {'x ' * 300} key {value}")
 
 
-def test_without_a_credential_word_before_it_a_value_is_nothing(fake: Fake) -> None:
+def test_without_a_word_that_says_what_it_is_a_value_is_nothing(fake: Fake) -> None:
     value = fake("{{hex:32}}")
-    assert not look(f"acme_trace = {value}")
-    assert not look(f"acme = {value} # key")
-    assert look(f"acme_trace = {value}", keys=())
+    assert not look(f"see acme, the build of {value}")
+    assert look(f"see acme, the build of {value}", keys=())
+
+
+@pytest.mark.parametrize("line", ["acme = {}", 'acme: "{}"', "'acme' => '{}'", 'ACME="{}"'])
+def test_a_value_that_only_bears_the_services_name_is_possible(line: str, fake: Fake) -> None:
+    (found,) = look(line.format(fake("{{hex:32}}")))
+    assert found.confidence == "possible"
+    assert "no word near by says that it is a credential" in [e.detail for e in found.evidence]
+
+
+@pytest.mark.parametrize("line", [
+    "acme_key_id = {}", "kms_key_id: {}  # acme", "acme token, trace {}", "acme key (version {})",
+    "acme_api_key_hash = {}", "acme cache key {}", "acme_page_token: {}", "acme key docs moved in {}",
+    "const acmeKey = o.key; const id = '{}'", "acme,an index of each api route,{}",
+    "https://api.acme.example/v1/items/{}",
+])  # fmt: skip
+def test_a_value_with_a_name_of_its_own_is_no_credential(line: str, fake: Fake) -> None:
+    assert not look(line.format(fake("{{hex:32}}")))
+
+
+@pytest.mark.parametrize("line", [
+    "acme_api_key = {}", "ACME_KEY_PROD={}", "acme.init('api_key', '{}')", "acme_api_key,{},2025-01-02",
+    "https://api.acme.example/v1?page=2&key={}", "acme: {{name: x, token: '{}'}}",
+    '{{"name": "acme-token", "value": "{}"}}', "acme_key = env['ACME_KEY'] || '{}'",
+    "curl -u me@acme.example:key:{}",
+])  # fmt: skip
+def test_the_credential_word_names_the_value(line: str, fake: Fake) -> None:
+    (found,) = look(line.format(fake("{{hex:32}}")))
+    assert found.confidence == "likely"
+
+
+@pytest.mark.parametrize("text", [
+    "- name: ACME_TOKEN\n  value: {}", "<key>acmeToken</key>\n<string>{}</string>",
+    "acme_token: |-\n  {}", "cat > acme-token <<EOF\n{}\nEOF", 'acme.setToken(\n  "{}"',
+    'variable "acme_token" {{\n  type = string\n  default = "{}"',
+])  # fmt: skip
+def test_the_name_may_stand_above_where_the_value_stands_alone(text: str, fake: Fake) -> None:
+    assert look(text.format(fake("{{hex:32}}")))
+
+
+def test_a_value_in_a_column_has_no_name_above(fake: Fake) -> None:
+    assert not look(f"acme api token,\n{fake('{{hex:32}}')},")
+
+
+def test_keys_of_a_rules_own_may_name_an_identifier(fake: Fake) -> None:
+    assert look(f"acme_client_id = {fake('{{hex:32}}')}", keys=("client",))
+    assert not look(f"acme_token_id = {fake('{{hex:32}}')}", keys=("client", "token"))
+
+
+@pytest.mark.parametrize(("recipe", "drawn"), [
+    ("{{alnum:24}}", True), ("{{base64url:22}}", True), ("getUserAccountInformation", False),
+    ("customer_subscription_id", False), ("api-{{uuid}}", True),
+])  # fmt: skip
+def test_a_name_is_no_value(recipe: str, drawn: bool, fake: Fake) -> None:
+    rule = acme(value="/[0-9A-Za-z_-]{16,44}/", words=("acme",))
+    assert bool(scan(f"acme_key = '{fake(recipe)}'", rule)) == drawn
+
+
+@pytest.mark.parametrize("phrase", ["dd", "snyk", "acme corp", "new relic one", "s 3"])
+def test_a_spelling_stands_in_every_form_of_a_phrase(phrase: str) -> None:
+    forms = [phrase.replace(" ", joint).upper() + "_KEY" for joint in ("", " ", "_", "-", ".", "/")]
+    for form in forms:
+        assert re.search(shape.word_pattern(phrase), form)
+        assert any(re.search(f"(?i){one}", form) for one in shape.spellings(phrase))
+        found = re.search(shape.word_pattern(phrase), form)
+        assert len(found.group()) <= shape.word_width(phrase)  # type: ignore[union-attr]
 
 
 def test_only_the_rules_own_keys_count(fake: Fake) -> None:

@@ -12,6 +12,7 @@ from hypothesis import settings
 from leakguard.blob import Blob, Origin
 from leakguard.cli import rules_check
 from leakguard.cli.rules_check import check_rules, complete, path_for
+from leakguard.cli.scan import cores
 from leakguard.detect.scanner import Scanner
 from leakguard.finding import preview
 from leakguard.load.rules import bundled_files, read_file, unique
@@ -31,7 +32,7 @@ def test_every_rule_finds_its_examples_and_leaves_its_negatives_alone(
 ) -> None:
     if settings().max_examples < 100:  # the quick profile: one fake of each example
         monkeypatch.setattr(rules_check, "ROUNDS", 1)
-    problems = check_rules(rules, rules, seed=1)
+    problems = check_rules(rules, rules, seed=1, jobs=cores())
     assert not problems, "\n".join(f"{one.rule_id}: {one.what}" for one in problems)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from textwrap import dedent
 
 import pytest
@@ -127,7 +126,8 @@ def test_a_rule_survives_the_pack() -> None:
     )
     for rule in rules:
         entry = body._plain(rule)
-        assert body._rule(json.loads(json.dumps(entry))) == rule
+        kept = body._rule(json.loads(json.dumps(entry)))
+        assert kept == rule._replace(examples=(), negatives=())  # only its checks need these
 
 
 @pytest.mark.parametrize("name", sorted(CHECKSUMS))
@@ -221,7 +221,7 @@ def test_what_is_not_a_rule_is_told(text: str, message: str) -> None:
 def test_two_rules_cannot_share_an_id() -> None:
     (rule,) = read(spell())
     with pytest.raises(ConfigError, match="two rules have the id 'acme-live-key'"):
-        unique([rule, replace(rule, name="another")])
+        unique([rule, rule._replace(name="another")])
 
 
 @pytest.mark.parametrize(
@@ -229,15 +229,15 @@ def test_two_rules_cannot_share_an_id() -> None:
 )
 def test_a_rule_cannot_name_one_that_does_not_exist(field: dict[str, object]) -> None:
     (rule,) = read(spell())
-    named = replace(rule, **field)  # type: ignore[arg-type]
+    named = rule._replace(**field)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="names a rule that does not exist: 'acme-id'"):
         unique([named])
-    unique([named, replace(rule, id="acme-id")])
+    unique([named, rule._replace(id="acme-id")])
 
 
 def test_a_pattern_that_no_engine_takes_is_told_with_its_rule() -> None:
     (rule,) = read(spell(pattern=r"'acme\bx'"))
     table, expressions = body.tabulate([rule])
     with pytest.raises(ConfigError, match="acme-live-key") as caught:
-        body._compile(prefilter.extension(), [rule], table, expressions)
+        body._compile(prefilter.extension(), table, expressions)
     assert "never match" in caught.value.cause

@@ -66,9 +66,9 @@ def test_six_digits_are_what_people_type() -> None:
 def test_a_chosen_value_is_guessable_unless_a_prefix_says_it_was_made() -> None:
     assert set(CLASSES) > GUESSABLE
     for name in CLASSES:
-        rule = replace(ACME, secret_class=name, public_prefix="")
+        rule = ACME._replace(secret_class=name, public_prefix="")
         assert rule.guessable == (name in GUESSABLE)
-        assert not replace(rule, public_prefix="acme_").guessable
+        assert not rule._replace(public_prefix="acme_").guessable
 
 
 def test_findings_are_frozen() -> None:

@@ -191,8 +191,7 @@ def hostile_places(draw: st.DrawFn) -> Location:
 @st.composite
 def hostile_findings(draw: st.DrawFn) -> Finding:
     """A finding of a rule with any words, at any place, with any reason to allow it."""
-    rule = replace(
-        draw(st.sampled_from(RULES)),
+    rule = draw(st.sampled_from(RULES))._replace(
         name=draw(ANY_TEXT),
         why=draw(ANY_TEXT),
         fix=draw(ANY_TEXT),

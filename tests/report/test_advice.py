@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from leakguard.finding import Exposure
@@ -85,7 +83,7 @@ def test_a_private_key_belongs_in_an_agent_or_a_store() -> None:
 
 
 def test_a_rule_knows_better_what_fits_its_kind() -> None:
-    rule = replace(SLACK, fix="use the workspace's own variable")
+    rule = SLACK._replace(fix="use the workspace's own variable")
     assert advise(finding(rule), "staged").text == "use the workspace's own variable"
 
 

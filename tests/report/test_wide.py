@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +24,7 @@ def test_prose_is_folded_and_only_a_path_is_longer(
     name: str, why: str, how: str, depth: int, exposure: Exposure
 ) -> None:
     path = "d/" * depth + "x.py"
-    rule = replace(SLACK, name=name, why=why, revoke=Revoke("https://a.example/" + "b" * 80, how))
+    rule = SLACK._replace(name=name, why=why, revoke=Revoke("https://a.example/" + "b" * 80, how))
     found = finding(
         rule,
         place(path, commit="ab" * 20, author_date="2026-11-21"),
