@@ -39,10 +39,12 @@ SEALED = re.compile(
 
 DUMMY = re.compile(
     rb"example|sample|dummy|placeholder|change.?(?:me|it|this)|redacted|replace|insert"
-    rb"|(?<![a-z])(?:your|todo|asdf|fixme)|(?-i:Your(?=[A-Z]))|x{4,}|\*{3,}|\.{3,}|-{4,}|_{4,}|#{3,}|0{6,}|1{6,}|(?:0?123|1?234)45|0123456"
-    rb"|a1b2c3d4|s3cr3t|eyJzdWIiOiIxMjM0NTY3ODkw"  # the last is what jwt.io opens with
-    rb"|abcdef(?!.*[0-9])|abc123|qwert|lorem|ipsum|undefined|not[-_ ]?set"
-    rb"|goes[-_ ]?here|p[a@4][s5$]{1,2}w[0o]rd|deadbeef|cafebabe|my[-_]?(?:secret|key|token|api)"
+    rb"|(?<![a-z])(?:your|todo|asdf|fixme)|(?-i:Your(?=[A-Z]))|<[a-z][\w -]{1,40}>"
+    rb"|x{4,}|(?<![a-z])(?:xxx|yyy|zzz)(?![a-z])|\*{3,}|\.{3,}|-{4,}|_{4,}|#{3,}|0{6,}|1{6,}"
+    rb"|(?:0?123|1?234)45|0123456|01020304|a1b2c3d4|abcdef(?!.*[0-9])|abc123|deadbeef|cafebabe"
+    rb"|s3cr3t|eyJzdWIiOiIxMjM0NTY3ODkw"  # the last is what jwt.io opens with
+    rb"|qwert|lorem|ipsum|undefined|not[-_ ]?set"
+    rb"|goes[-_ ]?here|p[a@4][s5$]{1,2}w[0o]rd|my[-_]?(?:secret|key|token|api)"
     rb"|(?:secret|token)[-_]?(?:key|here|value|name)|^fake|fake[-_]|(?:foo|bar|baz){2}"
     rb"|^(?:foo|bar|baz|test|demo|mock|some|dev|local)[-_.]|[-_.](?:foo|bar|baz|test|demo|mock)$",
     re.IGNORECASE,
@@ -207,6 +209,12 @@ def called(place: Place) -> Place:
     return place
 
 
+SHORT = 10
+"""What is called a token has at least so many letters and digits."""
+
+_TOKENS = (("token",), ("tokens",), ("key",), ("apikey",))
+
+
 def settled(place: Place, path: str) -> Evidence | None:
     """What says for sure that the value is no secret, or None."""
     value = place.value.encode("utf-8", "replace")
@@ -219,6 +227,8 @@ def settled(place: Place, path: str) -> Evidence | None:
         return Evidence("name", "asks for a secret by its name")
     if _FILE_NAME.search(place.name):
         return Evidence("name", "names a file")
+    if place.value.isalnum() and len(place.value) < SHORT and named[-1:] in _TOKENS:
+        return Evidence("value", "too short for a token")
     if place.value.startswith((", ", ") ", "; ")):
         return Evidence("value", "the code between two strings")
     if named[-1:] == ("key",) and _CACHE_KEY.match(place.value):

@@ -155,7 +155,7 @@ _OTHER = frozenset(
     """account address algorithm arn author branch build by case checksum class cluster color
     commit component container correlation cursor customer date db deployment device
     digest document domain email endpoint entity env environment error etag event exp
-    expires file fingerprint folder group guid hash host iat id identifier ids image index
+    expires file fingerprint folder git group guid hash host iat id identifier ids image index
     instance integrity invoice issue item job kid label len length link list log md member
     message method mime model module msg namespace next node nonce object offset order org
     organization owner package page parent path pipeline pod policy port prev product
