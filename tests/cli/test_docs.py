@@ -104,3 +104,9 @@ def test_the_number_of_the_version_is_written_once() -> None:
 
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
     assert "version" in (ROOT / "pyproject.toml").read_text().split("dynamic = ")[1][:20]
+
+
+def test_the_readme_counts_the_rules() -> None:
+    rules = rule_files.read_bundled()
+    providers = {rule.provider for rule in rules}
+    assert f"{len(rules):,} rules for {len(providers)} providers" in README
