@@ -165,6 +165,7 @@ class Outcome:
     unused: tuple[str, ...] = ()
     expired: tuple[str, ...] = ()
     seconds: float = 0.0
+    ended: float = 0.0  # seconds since 1970, UTC
 
     @property
     def blocking(self) -> tuple[Finding, ...]:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -219,7 +220,7 @@ def _scan(
 def _unread(problem: UnreadError) -> Outcome:
     """An outcome for the reports of a run that could not look: they must not be missing, or old."""
     why = "; ".join(said.replace("; ", ", ") for said in (problem.message, *problem.hints[:1]))
-    return Outcome("ci", (), Scanned("changed file"), unread=((HISTORY, why),))
+    return Outcome("ci", (), Scanned("changed file"), unread=((HISTORY, why),), ended=time.time())
 
 
 def _judged(outcome: Outcome, found: spans.Span, fail_on: str | None) -> Outcome:

@@ -112,6 +112,7 @@ class Gate:
             ),
             expired=tuple(suppressions.spell(entry) for entry in sorted(self._grouper.expired)),
             seconds=time.monotonic() - self._began,
+            ended=time.time(),
         )
 
     def remember(self, outcome: Outcome) -> None:

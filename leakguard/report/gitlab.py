@@ -41,15 +41,15 @@ SEVERITIES = {
 _MOST_PLACES = 50
 
 
-def render(outcome: Outcome, *, ended: datetime = EPOCH) -> str:
-    """One report; `ended` is when the scan ended."""
+def render(outcome: Outcome) -> str:
+    """One report."""
     who = {
         "id": "leakguard",
         "name": "leakguard",
         "version": __version__,
         "vendor": {"name": "leakguard"},
     }
-    ended = ended.astimezone(UTC)
+    ended = datetime.fromtimestamp(outcome.ended, UTC)
     return dump({
         "version": VERSION,
         "schema": SCHEMA,

@@ -12,6 +12,7 @@ from leakguard import __version__
 from leakguard.finding import Finding, Location, Outcome
 from leakguard.report.advice import advise
 from leakguard.report.encode import dump, plain
+from leakguard.report.escape import is_address
 from leakguard.report.style import clean
 from leakguard.report.wording import NO_FILES, where
 from leakguard.rule import SEVERITIES, TIERS, Rule
@@ -83,7 +84,7 @@ def _rule(rule: Rule, outcome: Outcome) -> dict[str, object]:
             "precision": _PRECISION[rule.confidence],
         },
     }
-    pages = [url for url in (*rule.references, rule.revoke.url) if _is_address(url)]
+    pages = [url for url in (*rule.references, rule.revoke.url) if is_address(url)]
     if pages:
         described["helpUri"] = pages[0]
     return described
@@ -106,8 +107,8 @@ def _markdown(rule: Rule) -> str:
         ("Fix", rule.fix or "load it when the program runs"),
         ("Pushed or logged", "rotate it first; deleting it does not help"),
         ("Rotate", rule.revoke.how),
-        ("Where", f"<{rule.revoke.url}>" if _is_address(rule.revoke.url) else ""),
-        ("See", ", ".join(f"<{url}>" for url in rule.references if _is_address(url))),
+        ("Where", f"<{rule.revoke.url}>" if is_address(rule.revoke.url) else ""),
+        ("See", ", ".join(f"<{url}>" for url in rule.references if is_address(url))),
     ]
     return "\n".join(f"- **{label}**: {_text(said)}" for label, said in rows if said)
 
@@ -191,16 +192,6 @@ def _bytes(path: str) -> bytes:
         return path.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # a half character, which only Windows lets into a name
         return path.encode("utf-8", "surrogatepass")
-
-
-def _is_address(url: str) -> bool:
-    return url.startswith(("https://", "http://")) and not set(url) - _ADDRESS
-
-
-_ADDRESS = frozenset(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#@!$&'()*+,;=%"
-)
-"""What a URI may be written with (RFC 3986), brackets of IPv6 hosts left out."""
 
 
 def _text(said: str) -> str:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,9 +121,9 @@ FACTS = record(
 VALIDATOR = Draft7Validator(FACTS)
 
 
-def report(outcome: Outcome, **more: Any) -> dict[str, Any]:
+def report(outcome: Outcome) -> dict[str, Any]:
     """The report, checked."""
-    text = render(outcome, **more)
+    text = render(outcome)
     assert text.isascii()
     assert "raw_source_code_extract" not in text
     loaded: dict[str, Any] = json.loads(text)
@@ -213,12 +217,18 @@ def test_allowed_findings_are_counted_and_not_reported() -> None:
     ]
 
 
-def test_times_are_utc_and_told_by_the_caller() -> None:
+def test_times_are_utc() -> None:
     ended = datetime(2026, 11, 21, 15, 0, 10, tzinfo=timezone(timedelta(hours=1)))
-    scan = report(CASES["history"], ended=ended)["scan"]
+    scan = report(replace(CASES["history"], ended=ended.timestamp()))["scan"]
     assert (scan["start_time"], scan["end_time"]) == ("2026-11-21T13:59:57", "2026-11-21T14:00:10")
-    later = report(tree(), ended=datetime(2026, 11, 21, tzinfo=UTC))["scan"]
-    assert later["end_time"] == "2026-11-21T00:00:00"
+
+
+def test_a_real_run_tells_its_own_time(tmp_path: Path) -> None:
+    before = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
+    words = [sys.executable, "-m", "leakguard", "scan", ".", "--format", "gitlab"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, check=True)
+    told = datetime.fromisoformat(json.loads(done.stdout)["scan"]["end_time"])
+    assert told >= before
 
 
 def test_a_description_is_markdown_and_cannot_be_more_than_text() -> None:
