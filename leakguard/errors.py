@@ -3,7 +3,9 @@
 LeakguardError
  |- UsageError     2  the command line asks for something impossible
  |- ConfigError    3  a configuration, rule or allowance file is wrong
- `- UnreadError    4  something that had to be read could not be
+ |- UnreadError    4  something that had to be read could not be
+ |- OutcomeError   5  what was to happen failed, or nobody knows whether it did
+ `- RefusedError   6  a guard said no; the hints say what is missing
 
 Messages are lower case without a full stop. Only `cli` turns them into text and
 an exit code.
@@ -58,3 +60,15 @@ class UnreadError(LeakguardError):
     """Something that had to be scanned could not be read."""
 
     exit_code = exits.UNREAD
+
+
+class OutcomeError(LeakguardError):
+    """An action outside failed, or its outcome is unknown."""
+
+    exit_code = exits.OUTCOME
+
+
+class RefusedError(LeakguardError):
+    """Something may not be done, or not yet."""
+
+    exit_code = exits.REFUSED

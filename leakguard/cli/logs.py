@@ -17,7 +17,7 @@ from leakguard import exits
 from leakguard.blob import Blob, Origin, Unread
 from leakguard.cli import console
 from leakguard.cli.gate import Gate, exit_code
-from leakguard.errors import LeakguardError, UnreadError, UsageError
+from leakguard.errors import RefusedError, UnreadError, UsageError
 from leakguard.finding import Candidate, Outcome
 from leakguard.load.pack import open_pack
 from leakguard.read import ci_log, ci_log_dump, ci_log_files, repository
@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "(standard input)"
 GIB = 1024**3
-
-
-class RefusedError(LeakguardError):
-    """A deletion that nobody confirmed."""
-
-    exit_code = exits.REFUSED
 
 
 @click.command()

@@ -91,8 +91,8 @@ def _piece(gate: Gate, top: str, piece: past.Piece) -> Iterator[Item]:
     yield Tally(done)
 
 
-def history(top: str, refs: tuple[str, ...], jobs: int) -> Outcome:
-    """Scan every blob and message that `refs` reach."""
+def history(top: str, refs: tuple[str, ...], jobs: int, *, remember: bool = True) -> Outcome:
+    """Scan every blob and message that `refs` reach; `remember` it as the last run here."""
     gate = Gate(open_pack(top), top, "history", "blob")
     if past.unborn(top, refs):
         return gate.outcome()
@@ -108,7 +108,8 @@ def history(top: str, refs: tuple[str, ...], jobs: int) -> Outcome:
     outcome = gate.outcome()
     left = facts.pushed(top, {place.commit for one in outcome.findings for place in one.locations})
     outcome = replace(outcome, findings=tuple(exposed(one, left) for one in outcome.findings))
-    gate.remember(outcome)
+    if remember:
+        gate.remember(outcome)
     return outcome
 
 

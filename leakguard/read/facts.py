@@ -23,7 +23,7 @@ def pushed(top: str, commits: set[str]) -> set[str]:
     """
     if not commits:
         return set()
-    asked = _gitpython(top)
+    asked = gitpython(top)
     from git.exc import GitError
 
     try:
@@ -40,7 +40,7 @@ def pushed(top: str, commits: set[str]) -> set[str]:
         ) from None
 
 
-def _gitpython(top: str) -> Git:
+def gitpython(top: str) -> Git:
     """GitPython's git, made as safe as ours.
 
     It runs `git version` as it is imported, in the environment as it is, so

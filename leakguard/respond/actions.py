@@ -116,6 +116,17 @@ def revoke(incident: Incident, secret: str, *, overlap: bool) -> list[Gap]:
     ]
 
 
+def close_copy(incident: Incident, copy: str, state: str) -> list[Gap]:
+    """A copy is not called gone while what stood there still works."""
+    if state in ("removal-requested", "persists", "unverifiable"):
+        return []
+    kept = incident.secrets[incident.copies[copy].added.secret]
+    if kept.state in STOPPED:
+        return []
+    what = f"{kept.id} still works; removing a copy does not help"
+    return [Gap("G-01", what, f"leakguard rotate {incident.id} --secret {kept.id}")]
+
+
 def false_positive(incident: Incident, approver: str, actor: str) -> list[Gap]:
     """Not while the credential works, and not alone at a serious level."""
     gaps = []
@@ -124,7 +135,7 @@ def false_positive(incident: Incident, approver: str, actor: str) -> list[Gap]:
             Gap("G-01", "the credential was seen working", f"leakguard rotate {incident.id}")
         )
     if incident.level <= SERIOUS and not _second(approver, actor):
-        gaps.append(_two(incident, "calling it false"))
+        gaps.append(_two("calling it false"))
     return gaps
 
 
@@ -132,7 +143,7 @@ def lower(incident: Incident, level: int, approver: str, actor: str) -> list[Gap
     """The level goes down only when people decide so, two of them at a serious level."""
     if level <= incident.level or incident.level > SERIOUS or _second(approver, actor):
         return []
-    return [_two(incident, "lowering the level", "G-32")]
+    return [_two("lowering the level", "G-32")]
 
 
 def take_role(incident: Incident, event: ev.RoleTaken) -> list[Gap]:
@@ -201,5 +212,5 @@ def _second(approver: str, actor: str) -> bool:
     return bool(approver) and approver.casefold() != actor.casefold()
 
 
-def _two(incident: Incident, what: str, guard: str = "G-01") -> Gap:
+def _two(what: str, guard: str = "G-01") -> Gap:
     return Gap(guard, f"{what} at this level takes a second person", "--approver NAME")

@@ -111,8 +111,9 @@ def _recovered(incident: Incident) -> Iterator[Gap]:
     number = incident.id
     for consumer in incident.consumers.values():
         if not consumer.settled:
-            yield Gap("G-03", f"nothing shows that {consumer.id} ({consumer.added.name}) uses "
-                      "the new value", f"leakguard consumers confirm {number} {consumer.id}")  # fmt: skip
+            name = f"{consumer.id} ({consumer.added.name})"
+            yield Gap("G-03", f"nothing shows that {name} uses the new value",
+                      f"leakguard consumers confirm {number} {consumer.id}")  # fmt: skip
     for secret in incident.secrets.values():
         if not secret.counted:
             yield Gap("G-03", f"nobody said whether all consumers of {secret.id} are listed",
@@ -155,12 +156,7 @@ def _closed(incident: Incident) -> Iterator[Gap]:
     yield from _open_steps(incident, Phase.LEARN)
 
 
-def _declared(incident: Incident) -> Iterator[Gap]:
-    return iter(())
-
-
 _NEEDS: dict[Status, Callable[[Incident], Iterator[Gap]]] = {
-    Status.DECLARED: _declared,
     Status.CONTAINED: _contained,
     Status.ERADICATED: _eradicated,
     Status.RECOVERED: _recovered,

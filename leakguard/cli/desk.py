@@ -1,0 +1,116 @@
+"""What every command of the response stands on: the record, the knowledge, who acts, the time."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from leakguard import event as ev
+from leakguard.cli import console
+from leakguard.errors import RefusedError
+from leakguard.facts import Facts
+from leakguard.incident import Incident
+from leakguard.respond.guards import Gap
+
+if TYPE_CHECKING:
+    from leakguard.keep.store import Store
+    from leakguard.respond.consequences import Knowledge
+
+R = TypeVar("R")
+
+WHERE = "LEAKGUARD_STORE"
+WHO = "LEAKGUARD_ACTOR"
+
+
+class Desk:
+    """Opens the record when it is first needed."""
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The record: SQLite in the user's data folder, or what LEAKGUARD_STORE says."""
+        from leakguard.keep.store import open_store
+
+        return open_store(os.environ.get(WHERE) or None)
+
+    @functools.cached_property
+    def actor(self) -> str:
+        """Who acts: LEAKGUARD_ACTOR, else the user of this machine."""
+        said = os.environ.get(WHO)
+        if said:
+            return said
+        try:
+            return getpass.getuser()
+        except (OSError, KeyError):
+            return f"uid {os.getuid()}" if hasattr(os, "getuid") else "somebody"
+
+    def now(self) -> datetime:
+        """The time of this machine, UTC."""
+        return datetime.now(UTC)
+
+    def knowledge(self, preset: str) -> Knowledge:
+        """Playbooks, severity policy and companion sets, ours and the user's own."""
+        from leakguard.load.knowledge import knowledge
+
+        return knowledge(preset)
+
+    def incident(self, number: str) -> Incident:
+        """The incident that a person named. Raises UsageError with the candidates."""
+        return self.store.load(self.store.resolve(number))
+
+    def change(self, number: str, decide: Callable[[Incident], Sequence[ev.Event]]) -> Incident:
+        """Record what `decide` says, and everything that follows from it, at once."""
+
+        def decided(now: Incident) -> Sequence[ev.Event]:
+            from leakguard.respond.consequences import with_consequences
+
+            events = decide(now)
+            return with_consequences(now, events, self.knowledge(now.opened.preset), self.now())
+
+        return self.store.change(self.store.resolve(number), decided, actor=self.actor, at=self.now)
+
+    def open(self, events: Sequence[ev.Event], preset: str) -> Incident:
+        """A new incident, with everything that follows from what is known."""
+        from leakguard.respond.consequences import opening
+
+        every = opening(events, self.knowledge(preset), self.now())
+        return self.store.create(every, actor=self.actor, at=self.now())
+
+    def facts(self, incident: Incident, key: str) -> Facts:
+        """What is known, for one step."""
+        from leakguard.respond.consequences import facts_for
+
+        return facts_for(incident, incident.tasks[key].step.subject)
+
+    def intact(self) -> bool:
+        """Whether the record's chain verifies."""
+        return not self.store.verify()
+
+    def tell(self, incident: Incident) -> None:
+        """Say where the incident stands."""
+        from leakguard.respond.checklist import status_text
+
+        preset = self.knowledge(incident.opened.preset).preset
+        console.show(status_text(incident, preset, self.now()))
+
+
+def pass_desk(function: Callable[..., R]) -> Callable[..., R]:
+    """Give a command its desk."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> R:
+        return function(Desk(), *args, **kwargs)
+
+    return wrapped
+
+
+def refuse(what: str, gaps: Sequence[Gap]) -> None:
+    """Raise RefusedError naming everything that is missing; nothing when nothing is."""
+    if not gaps:
+        return
+    many = f"{len(gaps)} things are missing" if len(gaps) > 1 else "something is missing"
+    hints = [f"{gap.what} [{gap.guard}]: {gap.command}" for gap in gaps]
+    raise RefusedError(f"{what}: {many}", *hints)
