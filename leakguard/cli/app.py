@@ -9,7 +9,7 @@ import click
 
 from leakguard import __version__, exits
 
-COMMANDS = {
+GATE = {
     "scan": "look for secrets in files, folders, commits or a whole history",
     "hook": "what git runs: pre-commit, pre-push, commit-msg, pre-receive",
     "ci": "look at what a pipeline's event brings, and report to its service",
@@ -21,7 +21,52 @@ COMMANDS = {
     "rules": "list, show and check rules",
     "completion": "print the completion script of a shell",
 }
+RESPONSE = {
+    "respond": "open an incident: how bad, what to do first",
+    "status": "where an incident stands; without one, all open ones",
+    "list": "incidents, open or all",
+    "done": "record that a step was carried out",
+    "skip": "leave a step out, with the reason",
+    "assign": "say who does a step, or who has a role",
+    "rotate": "replace the leaked credential and prove the old one dead",
+    "notice": "fill, check, approve and send a message",
+    "advance": "take an incident a step further, when nothing is missing",
+    "explain": "why this severity, why this step",
+    "checklist": "the steps, for a ticket or to print",
+    "timeline": "everything that happened, in order",
+    "note": "put words into the timeline",
+    "evidence": "keep the hash of what shows something",
+    "exposure": "places where it could be read, and what became of them",
+    "consumers": "what uses the secret, and proof that it switched",
+    "secret": "the credentials of an incident",
+    "review": "access logs that were read, and what they show",
+    "mitigate": "what keeps this from happening again",
+    "post-mortem": "where the post-mortem is",
+    "hold": "an incident that waits for somebody",
+    "lower": "lower the level, with a second person",
+    "reopen": "it is not over",
+    "merge": "two incidents are one",
+    "dismiss": "it was no secret",
+    "watch": "what is overdue, for cron and pipelines",
+    "audit": "prove that the record is whole",
+}
+COMMANDS = GATE | RESPONSE
 """Every command and its one line of help."""
+
+_MODULES = {
+    "hook": "hook_command",
+    "exec": "exec_command",
+    "secret": "secret_command:secret",
+    "list": "look:listing",
+    "post-mortem": "record:post_mortem",
+    **{name: f"look:{name}" for name in ("status", "explain", "checklist", "timeline")},
+    **{name: f"steps:{name}" for name in ("done", "skip", "assign")},
+    **{name: f"record:{name}" for name in ("note", "evidence", "mitigate")},
+    **{name: f"{name}:{name}" for name in ("exposure", "consumers", "review")},
+    **{name: f"course:{name}" for name in (
+        "advance", "reopen", "merge", "hold", "dismiss", "lower")},
+}  # fmt: skip
+"""Where a command is that is not `command` of the module of its name."""
 
 
 class LazyGroup(click.Group):
@@ -35,14 +80,16 @@ class LazyGroup(click.Group):
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = {"hook": "hook_command", "exec": "exec_command"}.get(cmd_name, cmd_name)
-        command: click.Command = import_module(f"leakguard.cli.{module}").command
+        module, _, name = _MODULES.get(cmd_name, cmd_name).partition(":")
+        found = import_module(f"leakguard.cli.{module}")
+        command: click.Command = getattr(found, name or "command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the table: a list of commands must not import them all."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        for title, commands in (("The gate", GATE), ("The response", RESPONSE)):
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -59,11 +106,12 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 79},
     epilog="Exit codes: 0 clean, 1 a blocking finding, 2 usage, 3 configuration, "
-    "4 something could not be read, 6 refused, 70 a bug in leakguard, 130 interrupted.",
+    "4 something could not be read, 5 a rotation or a message failed or is unknown, "
+    "6 refused, 7 overdue, 70 a bug in leakguard, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="leakguard")
 def app() -> None:
-    """Stop secrets at the commit and the push.
+    """Stop secrets at the commit and the push; when one got out, respond.
 
     \b
     Examples:
@@ -71,6 +119,8 @@ def app() -> None:
       leakguard scan --history --all   everything that was ever committed
       leakguard install                check every commit and push here
       leakguard rules show ID          what a rule is about, how to revoke
+      leakguard respond ID             a secret got out: what to do first
+      leakguard rotate LG-2026-0001    replace it, prove the old one dead
     """
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import click
@@ -80,12 +81,13 @@ def _file_options(command: Callable[..., int]) -> Callable[..., int]:
 )
 @click.option("--summary", metavar="FILE", help="The job's summary, in Markdown.")
 @_file_options
+@click.option("--respond", metavar="DIR", help="Open incidents for what blocks; write them there.")
 @click.option("--explain", is_flag=True, help="Say what decided each finding's confidence.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Readers beside each other.")
 def command(
     paths: tuple[str, ...], base: str | None, head: str | None, span: str | None, deepen: bool,
     policy: str, config: str | None, fail_on: str | None, annotations: str, summary: str | None,
-    explain: bool, jobs: int | None, **files: str | None,
+    respond: str | None, explain: bool, jobs: int | None, **files: str | None,
 ) -> int:  # fmt: skip
     """Look at what a pipeline's event brings: its commits, and files as PATH.
 
@@ -122,6 +124,9 @@ def command(
     to_files(outcome, notes)
     _show(outcome, notes, explain)
     _annotate(outcome, service, annotations)
+    if respond and outcome.blocking:  # by name: the gate does not know the response
+        opened = import_module("leakguard.cli.ci_respond").respond
+        opened(outcome, top, service.name if service else "pipeline", respond)
     code = gate.exit_code(outcome)
     if fail_on == _NEVER and code == exits.FOUND:
         return exits.UNREAD if outcome.unread else exits.CLEAN

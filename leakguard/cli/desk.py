@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leakguard import event as ev
-from leakguard.cli import console
+from leakguard.cli import console, spotless
 from leakguard.errors import RefusedError
 from leakguard.facts import Facts
 from leakguard.incident import Incident
@@ -18,6 +18,7 @@ from leakguard.respond.guards import Gap
 
 if TYPE_CHECKING:
     from leakguard.keep.store import Store
+    from leakguard.preset import Preset
     from leakguard.respond.consequences import Knowledge
 
 R = TypeVar("R")
@@ -51,11 +52,19 @@ class Desk:
         """The time of this machine, UTC."""
         return datetime.now(UTC)
 
+    @functools.cache  # noqa: B019 - a desk lives as long as its command
     def knowledge(self, preset: str) -> Knowledge:
         """Playbooks, severity policy and companion sets, ours and the user's own."""
+        from leakguard.keep.place import data_folder
         from leakguard.load.knowledge import knowledge
 
-        return knowledge(preset)
+        return knowledge(preset, data_folder())
+
+    def preset(self, incident: Incident) -> Preset:
+        """The names of levels and the times that an incident was opened with."""
+        from leakguard.load.presets import preset
+
+        return preset(incident.opened.preset)
 
     def incident(self, number: str) -> Incident:
         """The incident that a person named. Raises UsageError with the candidates."""
@@ -68,6 +77,7 @@ class Desk:
             from leakguard.respond.consequences import with_consequences
 
             events = decide(now)
+            spotless.check(events)
             return with_consequences(now, events, self.knowledge(now.opened.preset), self.now())
 
         return self.store.change(self.store.resolve(number), decided, actor=self.actor, at=self.now)
@@ -76,6 +86,7 @@ class Desk:
         """A new incident, with everything that follows from what is known."""
         from leakguard.respond.consequences import opening
 
+        spotless.check(events)
         every = opening(events, self.knowledge(preset), self.now())
         return self.store.create(every, actor=self.actor, at=self.now())
 
@@ -83,7 +94,8 @@ class Desk:
         """What is known, for one step."""
         from leakguard.respond.consequences import facts_for
 
-        return facts_for(incident, incident.tasks[key].step.subject)
+        known = self.knowledge(incident.opened.preset)
+        return facts_for(incident, incident.tasks[key].step.subject, known)
 
     def intact(self) -> bool:
         """Whether the record's chain verifies."""
@@ -93,8 +105,7 @@ class Desk:
         """Say where the incident stands."""
         from leakguard.respond.checklist import status_text
 
-        preset = self.knowledge(incident.opened.preset).preset
-        console.show(status_text(incident, preset, self.now()))
+        console.show(status_text(incident, self.preset(incident), self.now()))
 
 
 def pass_desk(function: Callable[..., R]) -> Callable[..., R]:

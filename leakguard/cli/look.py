@@ -103,7 +103,7 @@ def checklist(desk: Desk, number: str, shape: str) -> None:
 
     incident = desk.incident(number)
     render = {"md": markdown, "json": json_text, "html": html}[shape]
-    preset = desk.knowledge(incident.opened.preset).preset
+    preset = desk.preset(incident)
     console.show(render(incident, preset, desk.now()))
 
 

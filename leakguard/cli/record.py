@@ -176,7 +176,7 @@ def post_mortem(
     state, text = said[0]
 
     def decide(now: Incident) -> list[ev.Event]:
-        preset = desk.knowledge(now.opened.preset).preset
+        preset = desk.preset(now)
         if state == "waived" and now.level not in preset.close_without_review:
             raise UsageError(
                 f"{preset.label(now.level)} is not closed without a post-mortem",

@@ -208,7 +208,7 @@ def _show(desk: Desk, incident: Incident, out: str | None, *, known: bool = Fals
     from leakguard.cli.folder import write
     from leakguard.respond.checklist import opened_text
 
-    preset = desk.knowledge(incident.opened.preset).preset
+    preset = desk.preset(incident)
     text = opened_text(incident, preset, desk.now())
     said = f"{incident.id} knows this secret already; what is new was added\n" if known else ""
     console.show(said + text)

@@ -46,7 +46,7 @@ def _late(desk: Desk) -> list[str]:
     lines = []
     for row in desk.store.listing(open_only=True):
         incident = desk.store.load(row.id)
-        preset = desk.knowledge(incident.opened.preset).preset
+        preset = desk.preset(incident)
         for what, at in overdue(incident, preset, now):
             minutes = int((now - at).total_seconds() // 60)
             lines.append(clean(f"{incident.id}  {what}  due {at:%Y-%m-%d %H:%M} UTC, "

@@ -13,9 +13,17 @@ SPELLED_OUT = 5
 
 NEXT_COMMANDS = (
     ("Not a secret?", 'leakguard allow {id} --reason "why it is safe"'),
+    ("Already shared?", "leakguard respond {id}"),
     ("More about it", "leakguard rules show {rule}"),
 )
-"""Commands of this release, in the order in which they are printed."""
+"""What can be typed next, in the order in which it is printed."""
+
+ONCE_OUT = (
+    ("Start here", "leakguard respond {id}"),
+    ("Not a secret?", 'leakguard allow {id} --reason "why it is safe"'),
+    ("More about it", "leakguard rules show {rule}"),
+)
+"""The same once a value got out: then responding comes first."""
 
 ESCAPED = frozenset({Exposure.PUSHED, Exposure.LOGGED})
 """Exposures that a change of the code cannot undo."""
@@ -32,11 +40,11 @@ def steps(findings: Sequence[Finding]) -> list[Step]:
     """What a person can type next about these findings."""
     if not findings:
         return []
-    fitting = [Step(label, _filled(template, findings)) for label, template in NEXT_COMMANDS]
+    out = any(found.exposure in ESCAPED for found in findings)
+    known = ONCE_OUT if out else NEXT_COMMANDS
     if len(findings) > SPELLED_OUT:
-        fitting = [Step(label, (template.format(id="FINDING", rule="RULE"),))
-                   for label, template in NEXT_COMMANDS]  # fmt: skip
-    return fitting
+        return [Step(label, (text.format(id="FINDING", rule="RULE"),)) for label, text in known]
+    return [Step(label, _filled(text, findings)) for label, text in known]
 
 
 def addresses(findings: Iterable[Finding]) -> list[str]:

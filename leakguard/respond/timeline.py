@@ -7,6 +7,7 @@ from typing import assert_never
 
 from leakguard import event as ev
 from leakguard.event import Entry
+from leakguard.report import escape
 
 
 def lines(entries: Iterable[Entry]) -> Iterator[tuple[str, str, str]]:
@@ -22,6 +23,15 @@ def text(entries: Iterable[Entry]) -> str:
     return "".join(f"{at}  {who:<{width}}  {what}\n" for at, who, what in rows)
 
 
+def markdown(entries: Iterable[Entry]) -> str:
+    """The timeline as a table in Markdown; foreign text cannot break out of its cell."""
+    rows = [
+        f"| {at} | {escape.markdown(who)} | {escape.markdown(what)} |\n"
+        for at, who, what in lines(entries)
+    ]
+    return "| UTC | who | what |\n|---|---|---|\n" + "".join(rows)
+
+
 def sentence(event: ev.Event) -> str:
     """What happened, in one line."""
     match event:
@@ -30,7 +40,8 @@ def sentence(event: ev.Event) -> str:
             return f"opened {how} {event.source}: {event.title}"
         case ev.SecretAdded():
             name = event.label or event.rule_id or event.secret_class
-            return f"{event.secret} is {name} ({event.secret_class}, {event.environment}): {event.reason}"
+            kind = f"{event.secret_class}, {event.environment}"
+            return f"{event.secret} is {name} ({kind}): {event.reason}"
         case ev.ExposureAdded():
             since = f" since {event.since}" if event.since else ""
             place = f"{event.exposure} of {event.secret}: {event.channel}, {event.where}"

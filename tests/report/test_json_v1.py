@@ -129,6 +129,8 @@ def test_the_next_commands_can_be_run_as_they_stand() -> None:
     assert report(staged(finding(), finding(NPM, fingerprint="19c04e0000000000")))["next"] == [
         'leakguard allow 7f3a9c --reason "why it is safe"',
         'leakguard allow 19c04e --reason "why it is safe"',
+        "leakguard respond 7f3a9c",
+        "leakguard respond 19c04e",
         "leakguard rules show slack-bot-token",
         "leakguard rules show npm-token",
     ]

@@ -122,6 +122,7 @@ def test_each_finding_says_why_how_and_the_next_commands() -> None:
         "  - **fix** load it when the program runs, then stage the file again\n"
         '    - `SLACK_TOKEN = os.environ["SLACK_TOKEN"]`\n'
         '  - **Not a secret?** `leakguard allow 7f3a9c --reason "why it is safe"`\n'
+        "  - **Already shared?** `leakguard respond 7f3a9c`\n"
         "  - **More about it** `leakguard rules show slack-bot-token`\n"
     ) in render(staged(finding()))
 
@@ -159,4 +160,3 @@ def test_a_name_is_text(name: str) -> None:
 def test_nobody_is_taught_the_bypass_or_blamed(name: str) -> None:
     text = render(CASES[name])
     assert "no-verify" not in text
-    assert "respond" not in text

@@ -49,6 +49,7 @@ def test_a_stopped_commit() -> None:
         Commit stopped: 1 secret in 1 of 3 staged files. Nothing was committed.
 
           Not a secret?    leakguard allow 7f3a9c --reason "why it is safe"
+          Already shared?  leakguard respond 7f3a9c
           More about it    leakguard rules show slack-bot-token
         """)
 
@@ -70,6 +71,7 @@ def test_a_stopped_push() -> None:
         Push stopped: 1 secret in 1 of 12 commits. Nothing was pushed.
 
           Not a secret?    leakguard allow 7f3a9c --reason "why it is safe"
+          Already shared?  leakguard respond 7f3a9c
           More about it    leakguard rules show slack-bot-token
         """)
 
@@ -89,6 +91,7 @@ def test_a_token_in_a_log() -> None:
         Found 1 secret in 1 log (0.1 s)
 
           Rotate it now    https://npm.example/settings/tokens
+          Start here       leakguard respond 7f3a9c
           Not a secret?    leakguard allow 7f3a9c --reason "why it is safe"
           More about it    leakguard rules show npm-token
         """)
@@ -234,6 +237,8 @@ def test_several_findings_carry_their_ids_and_are_all_answered() -> None:
     assert text.endswith(
         '  Not a secret?    leakguard allow 7f3a9c --reason "why it is safe"\n'
         '                   leakguard allow 19c04e --reason "why it is safe"\n'
+        "  Already shared?  leakguard respond 7f3a9c\n"
+        "                   leakguard respond 19c04e\n"
         "  More about it    leakguard rules show slack-bot-token\n"
         "                   leakguard rules show npm-token\n"
     )
@@ -253,6 +258,7 @@ def test_a_long_list_names_a_placeholder_since_ids_stand_at_the_findings() -> No
     assert text.count("error[") == 8
     assert text.endswith(
         '  Not a secret?    leakguard allow FINDING --reason "why it is safe"\n'
+        "  Already shared?  leakguard respond FINDING\n"
         "  More about it    leakguard rules show RULE\n"
     )
 
@@ -285,7 +291,6 @@ def test_colour_repeats_what_the_words_say() -> None:
 def test_nobody_is_taught_the_bypass_or_blamed(name: str) -> None:
     text = render(CASES[name], PLAIN, explain=True)
     assert "no-verify" not in text
-    assert "respond" not in text
     assert "!" not in text.replace("zip!", "")
 
 

@@ -1,0 +1,45 @@
+"""An incident as a folder of files, for a ticket or the artifacts of a pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from leakguard.cli.desk import Desk
+from leakguard.errors import UsageError
+from leakguard.incident import Incident
+from leakguard.respond import checklist, record, timeline
+
+
+def write(desk: Desk, incident: Incident, folder: str) -> str:
+    """Write `<folder>/<incident>/`: record.json, checklist.md and .html, timeline.md, notice.md.
+
+    Raises UsageError when the folder cannot be written.
+    """
+    preset = desk.preset(incident)
+    now, entries = desk.now(), desk.store.entries(incident.id)
+    whole = json.dumps(record.as_json(incident, entries), indent=1, ensure_ascii=True)
+    files = {
+        "record.json": whole + "\n",
+        "checklist.md": checklist.markdown(incident, preset, now),
+        "checklist.html": checklist.html(incident, preset, now),
+        "timeline.md": timeline.markdown(entries),
+        "notice.md": _notice(desk, incident),
+    }
+    place = os.path.join(folder, incident.id)
+    try:
+        os.makedirs(place, exist_ok=True)
+        for name, text in files.items():
+            path = os.path.join(place, name)
+            with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                file.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {place!r}", cause=error.strerror or "") from None
+    return place
+
+
+def _notice(desk: Desk, incident: Incident) -> str:
+    """The declaration as far as the facts go; what is missing is named, not invented."""
+    from leakguard.cli.notice import draft_or_gaps
+
+    return draft_or_gaps(desk, incident, "declaration")
