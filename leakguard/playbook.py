@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from leakguard.facts import When
 
@@ -52,8 +51,8 @@ class Step:
     per: str = "incident"
     subject: str = ""
     depends_on: tuple[str, ...] = ()
-    when: When = MappingProxyType({})
-    needs: When = MappingProxyType({})
+    when: When = field(default_factory=dict)
+    needs: When = field(default_factory=dict)
     command: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     risk: Risk = Risk.NONE
@@ -85,4 +84,4 @@ class Fragment:
     reviewed: str = ""
     risk_statement: str = ""
     residual: tuple[str, ...] = ()
-    questions: Mapping[str, str] = MappingProxyType({})
+    questions: Mapping[str, str] = field(default_factory=dict)

@@ -7,13 +7,13 @@ import click
 from leakguard import event as ev
 from leakguard.cli.desk import Desk, pass_desk, refuse
 from leakguard.errors import UsageError
-from leakguard.incident import Incident, Status
+from leakguard.incident import PATH, Incident, Status
 from leakguard.respond import actions, guards
 
 
 @click.command()
 @click.argument("number", metavar="INCIDENT")
-@click.option("--to", "status", type=click.Choice([one.value for one in guards.PATH[1:]]),
+@click.option("--to", "status", type=click.Choice([one.value for one in PATH[1:]]),
               help="How far; by default one step.")  # fmt: skip
 @click.option("--why", default="", help="A few words for the record.")
 @pass_desk

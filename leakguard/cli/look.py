@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from leakguard.cli import console
 from leakguard.cli.desk import Desk, pass_desk
 from leakguard.errors import UsageError
+from leakguard.event import stamp
 from leakguard.incident import Incident
 from leakguard.report.style import clean
 from leakguard.respond import timeline as times
+
+if TYPE_CHECKING:
+    from leakguard.keep.summary import Summary
 
 
 @click.command()
@@ -42,7 +47,7 @@ def status(desk: Desk, number: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @pass_desk
 def listing(desk: Desk, everything: bool, as_json: bool) -> None:
-    """Open incidents, the newest last.
+    """Open incidents, the newest first.
 
     \b
     Examples:
@@ -121,14 +126,32 @@ def _json(incident: Incident) -> str:
 def _listing(desk: Desk, *, everything: bool, as_json: bool) -> None:
     rows = desk.store.listing(open_only=not everything)
     if as_json:
-        console.show(json.dumps([row.as_dict() for row in rows], indent=1) + "\n")
+        console.show(json.dumps([_row(row) for row in rows], indent=1) + "\n")
         return
     if not rows:
         console.show("No open incidents.\n" if not everything else "No incidents.\n")
     for row in rows:
         label = row.label or f"level {row.level}"
-        line = f"{row.id}  {label:<8}  {row.status:<14}  {row.opened_at[:16]}  {row.title}"
+        line = f"{row.id}  {label:<8}  {row.status:<14}  {row.opened_at:%Y-%m-%d %H:%M}  {row.title}"
         console.show(f"{clean(line)[:120]}\n")
+
+
+def _row(row: Summary) -> dict[str, object]:
+    """One line of the list, for programs."""
+    return {
+        "id": row.id,
+        "title": row.title,
+        "status": row.status.value,
+        "level": row.level,
+        "label": row.label,
+        "drill": row.drill,
+        "on_hold": row.hold or None,
+        "secrets": row.secrets,
+        "proven_dead": row.proven,
+        "opened_at": stamp(row.opened_at),
+        "changed_at": stamp(row.changed_at),
+        "next_due": stamp(row.next_due) if row.next_due else None,
+    }
 
 
 def _why(incident: Incident, wanted: str) -> str:

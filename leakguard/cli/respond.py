@@ -43,6 +43,7 @@ MOST_COMPANIONS = 20
 @click.option("--other-half", type=click.Choice(ANSWERS), help="Was the other half there too?")
 @click.option("--fact", "facts", multiple=True, metavar="NAME=VALUE",
               help="Any other fact; leakguard explain lists them.")  # fmt: skip
+@click.option("--subject", default="", metavar="S1", help="Of which secret, copy, tenant.")
 @click.option("--title", default="", help="A name for people.")
 @click.option("--suspected", is_flag=True, help="Not sure yet that it is a secret.")
 @click.option("--drill", is_flag=True, help="An exercise; every message says so.")
@@ -80,12 +81,12 @@ def command(desk: Desk, finding: str | None, path: str | None, manual: bool, **s
     known = desk.store.known(report.keyed(leak.fingerprint)) if leak.fingerprint else []
     if known:
         number, secret = known[0]
-        events = lambda now: opening.occurrence(now, secret, report)  # noqa: E731
-        _show(desk, desk.change(number, events), said["out"], known=True)
+        incident = desk.change(number, lambda now: opening.occurrence(now, secret, report))
+        _show(desk, incident, said["out"], known=True)
         return
     events = [*opening.events(report)]
     if not said["no_questions"] and sys.stdin.isatty() and sys.stdout.isatty():
-        events += _asked(desk, events)
+        events += _asked(desk, events, said["preset"])
     _show(desk, desk.open(events, said["preset"]), said["out"])
 
 
@@ -161,17 +162,12 @@ def _placed(one: ev.ExposureAdded, where: str, since: str) -> ev.ExposureAdded:
 
 def _stated(said: dict[str, Any]) -> tuple[ev.Stated, ...]:
     """The facts that options tell. Raises UsageError for one that is not NAME=VALUE."""
-    from leakguard.respond.compose import VOCABULARY
-
     try:
-        told = list(opening.answers(said["facts"]))
+        told = list(opening.answers(said["facts"], said["subject"]))
     except ValueError as error:
         raise UsageError(f"{error} is not NAME=VALUE", "--fact evidence-of-use=yes") from None
     for one in told:
-        known = VOCABULARY.get(one.fact, ())
-        if one.fact not in VOCABULARY or (known and one.value not in known):
-            listed = known or tuple(VOCABULARY)
-            raise UsageError(f"unknown fact {one.fact}={one.value}", f"one of: {', '.join(listed)}")
+        _known(one)
     why = "said by a person"
     if said["used"]:
         told.append(ev.Stated("evidence-of-use", said["used"], why=why))
@@ -180,19 +176,32 @@ def _stated(said: dict[str, Any]) -> tuple[ev.Stated, ...]:
     return tuple(told)
 
 
-def _asked(desk: Desk, events: Sequence[ev.Event]) -> list[ev.Stated]:
+def _known(told: ev.Stated) -> None:
+    """Raises UsageError for a fact that nothing asks for, or a value it cannot have."""
+    from leakguard.load.document import suggest
+    from leakguard.load.templates import asked
+    from leakguard.respond.compose import VOCABULARY
+
+    if told.fact in VOCABULARY:
+        values = VOCABULARY[told.fact]
+        if values and told.value not in values:
+            raise UsageError(f"{told.fact} cannot be {told.value!r}", *suggest(told.value, [*values]))
+    elif told.fact not in (known := {*VOCABULARY, *asked()}):
+        raise UsageError(f"unknown fact {told.fact!r}", *suggest(told.fact, sorted(known)))
+
+
+def _asked(desk: Desk, events: Sequence[ev.Event], preset: str) -> list[ev.Stated]:
     """What a person at the terminal answers; Enter is the cautious answer."""
-    from leakguard.respond.classify import questions
-    from leakguard.respond.consequences import provisional
+    from leakguard.respond.consequences import asked
 
     answers = []
-    for question in questions(provisional(events, desk.now())):
+    for question in asked(events, desk.knowledge(preset), desk.now()):
         console.show(f"{question.text}\n", sys.stderr)
         given = click.prompt(
             "  " + " / ".join(question.choices), default=question.default,
             type=click.Choice(question.choices), show_choices=False, err=True,
         )  # fmt: skip
-        answers.append(ev.Stated(question.fact, given, why="said by a person"))
+        answers.append(ev.Stated(question.fact, given, question.subject, "said by a person"))
     return answers
 
 

@@ -15,6 +15,7 @@ from leakguard.preset import Preset
 from leakguard.respond import classify
 from leakguard.respond.companions import CompanionSet, Result, evaluate
 from leakguard.respond.compose import Checklist, compose
+from leakguard.respond.questions import Question, questions
 from leakguard.respond.severity import SeverityPolicy, judge_all, rejudge
 
 
@@ -39,6 +40,8 @@ def with_consequences(
     incident: Incident, events: Sequence[ev.Event], known: Knowledge, now: datetime
 ) -> list[ev.Event]:
     """The events, and what follows; nothing follows from nothing, or once it is over."""
+    if incident.over and any(map(_begins_anew, events)):
+        events = [ev.Reopened("something was added that nobody knew of"), *events]
     after = _after(incident, events, now)
     return [*events, *(following(after, known, now) if events and not after.over else ())]
 
@@ -47,6 +50,13 @@ def provisional(events: Sequence[ev.Event], now: datetime) -> Incident:
     """An incident as it would be, before it has a number."""
     first = apply(None, Entry(1, "LG-0000-0000", now, "", events[0]))
     return _after(first, events[1:], now)
+
+
+def asked(events: Sequence[ev.Event], known: Knowledge, now: datetime) -> tuple[Question, ...]:
+    """What nobody but a person can say, before the incident is opened."""
+    incident = provisional(events, now)
+    results = companions(incident, known)
+    return questions(incident, classify.facts_of(incident, results), results)
 
 
 def following(incident: Incident, known: Knowledge, now: datetime) -> list[ev.Event]:
@@ -94,6 +104,12 @@ def facts_for(incident: Incident, subject: str, known: Knowledge) -> Facts:
     if subject in incident.copies:
         return classify.copy_facts(incident, subject, results)
     return classify.facts_of(incident, results, preset=known.preset)
+
+
+def _begins_anew(event: ev.Event) -> bool:
+    """What an incident that is over cannot hold: one more secret or place, a life after death."""
+    alive = isinstance(event, ev.Proved) and event.kind == "dead" and not event.holds
+    return alive or isinstance(event, ev.SecretAdded | ev.ExposureAdded)
 
 
 def _changed(incident: Incident, steps: Sequence[Step]) -> bool:

@@ -61,8 +61,6 @@ def occurrence(now: Incident, secret: str, told: Reported) -> list[ev.Event]:
         replace(one, exposure=f"X{number}", secret=secret)
         for number, one in enumerate(fresh, first)
     ]
-    if now.over and fresh:
-        added.insert(0, ev.Reopened(f"found again: {fresh[0].where}"))
     return [*added, *told.answers]
 
 
@@ -105,13 +103,13 @@ def _title(leak: Leak) -> str:
     return f"{leak.name or leak.rule_id}" + (f" in {place}" if place else "")
 
 
-def answers(said: Sequence[str]) -> tuple[ev.Stated, ...]:
-    """`name=value` (or `name:S1=value`) as facts. Raises ValueError for another form."""
+def answers(said: Sequence[str], about: str = "") -> tuple[ev.Stated, ...]:
+    """`name=value` (of `about`, or `name:S1=value`) as facts. Raises ValueError otherwise."""
     stated = []
     for one in said:
         name, mark, value = one.partition("=")
         name, _, subject = name.partition(":")
         if not mark or not name or not value:
             raise ValueError(one)
-        stated.append(ev.Stated(name, value, subject, "said by a person"))
+        stated.append(ev.Stated(name, value, subject or about, "said by a person"))
     return tuple(stated)
