@@ -8,6 +8,7 @@ or point LEAKGUARD_STORE at a database that stays.
 from __future__ import annotations
 
 import os
+import sys
 
 from leakguard import event as ev
 from leakguard.cli import console, intake, whereabouts
@@ -48,7 +49,8 @@ def respond(outcome: Outcome, top: str | None, service: str, folder: str) -> lis
         numbers.append(incident.id)
         label = incident.severity.label if incident.severity else ""
         place = write(desk, incident, folder)
-        console.show(f"Opened {incident.id} ({label}) for finding {leak.id[:6]}: {place}\n")
+        told = f"Opened {incident.id} ({label}) for finding {leak.id[:6]}: {place}\n"
+        console.show(told, sys.stderr)
     return numbers
 
 

@@ -46,6 +46,7 @@ GIB = 1024**3
 @click.option("--keep", metavar="DIR", help="Keep what is fetched there; go on with it next time.")
 @click.option("--delete", is_flag=True, help="After a finding: have the service delete the logs.")
 @click.option("--yes", is_flag=True, help="With --delete: do not ask.")
+@click.option("--respond", metavar="DIR", help="Open incidents for what blocks; write them there.")
 @click.option("--format", "shape", type=click.Choice(sorted(FORMATS)), default="text",
               show_default=True, metavar="FORMAT",
     help="How to report: " + ", ".join(sorted(FORMATS)) + ".")  # fmt: skip
@@ -57,7 +58,7 @@ GIB = 1024**3
 def command(
     files: tuple[str, ...], github: str | None, gitlab: str | None, jenkins: str | None,
     repo: str | None, artifacts: bool, max_size: int, keep: str | None, delete: bool, yes: bool,
-    shape: str, output: str | None, explain: bool, exit_zero: bool, color: str,
+    respond: str | None, shape: str, output: str | None, explain: bool, exit_zero: bool, color: str,
 ) -> int:  # fmt: skip
     """Look for secrets in finished CI logs, and in archives of them.
 
@@ -88,6 +89,7 @@ def command(
     if files:
         outcome = scan(map(_on_disk, files))
         report.show(outcome)
+        _respond(outcome, respond)
         return _code(outcome, exit_zero)
     room = import_module("leakguard.connect.ci")  # the door to the network; only here
     kind, what = chosen[0]
@@ -98,7 +100,15 @@ def command(
         all_of_it = artifacts or (delete and kind != "github")  # theirs go with the log
         case = service.fetch(room.Saver(folder, max_size * 1024 * 1024), artifacts=all_of_it)
         outcome = scan(((one.path, one.name) for one in case.files), case.missed)
+        _respond(outcome, respond)
         return _concluded(room, service, case, outcome, report, delete, yes, exit_zero)
+
+
+def _respond(outcome: Outcome, folder: str | None) -> None:
+    """Open incidents where that is wanted. By name: the gate does not know the response."""
+    if folder and outcome.blocking:
+        opened = import_module("leakguard.cli.ci_respond").respond
+        opened(outcome, repository.find_top(), "logs", folder)
 
 
 def _scratch(stack: ExitStack) -> str:

@@ -14,6 +14,14 @@ from leakguard.respond.guards import Gap, dead
 
 ORDER = tuple(SecretState)
 
+WORKED_OUT = {
+    "rotated": "leakguard rotate {incident}",
+    "proven": "leakguard rotate {incident}",
+    "evidence-captured": "leakguard evidence add {incident} FILE",
+    "gate-installed": "leakguard install",
+}
+"""Facts that follow from the record, and what makes them true; nobody can just say them."""
+
 SERIOUS = 1
 """Levels up to this one need a second person for what cannot be taken back."""
 
@@ -197,8 +205,9 @@ def _facts(incident: Incident, task: Task, facts: Facts) -> Iterator[Gap]:
     for name, values in task.step.needs.items():
         if not fits({name: values}, facts):
             wanted = " or ".join(values)
-            yield Gap("G-14", f"{task.step.key} needs {name} to be {wanted}",
-                      f"leakguard respond {incident.id} --fact {name}={values[0]}")  # fmt: skip
+            usual = "leakguard respond {incident} --fact " + f"{name}={values[0]}"
+            how = WORKED_OUT.get(name, usual).replace("{incident}", incident.id)
+            yield Gap("G-14", f"{task.step.key} needs {name} to be {wanted}", how)
 
 
 def _asks(incident: Incident, task: Task, event: ev.StepDone) -> Iterator[Gap]:
