@@ -49,6 +49,7 @@ RESPONSE = {
     "dismiss": "it was no secret",
     "watch": "what is overdue, for cron and pipelines",
     "audit": "prove that the record is whole",
+    "doctor": "whether everything is ready before something leaks",
 }
 COMMANDS = GATE | RESPONSE
 """Every command and its one line of help."""

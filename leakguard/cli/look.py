@@ -132,7 +132,8 @@ def _listing(desk: Desk, *, everything: bool, as_json: bool) -> None:
         console.show("No open incidents.\n" if not everything else "No incidents.\n")
     for row in rows:
         label = row.label or f"level {row.level}"
-        line = f"{row.id}  {label:<8}  {row.status:<14}  {row.opened_at:%Y-%m-%d %H:%M}  {row.title}"
+        opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
+        line = f"{row.id}  {label:<8}  {row.status:<14}  {opened}  {row.title}"
         console.show(f"{clean(line)[:120]}\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,6 +16,7 @@ from leakguard.cli import console, spotless
 from leakguard.cli.desk import Desk, pass_desk, refuse
 from leakguard.errors import RefusedError, UsageError
 from leakguard.incident import Incident, Message
+from leakguard.load.channels import Channel
 from leakguard.profile import Profile
 from leakguard.report.style import clean
 from leakguard.respond.comms import Draft, Template
@@ -41,6 +43,7 @@ class Asked:
 @click.option("--send", is_flag=True, help="Send it; without this it is only shown.")
 @click.option("--through", multiple=True, metavar="CHANNEL",
               help="Channels of notify.yml; default: those of its audience.")  # fmt: skip
+@click.option("--by-hand", metavar="WHERE", help="You sent this text yourself: record it.")
 @click.option("--dry-run", is_flag=True, help="With --send: say where it would go, and stop.")
 @click.option("--approve", metavar="M1", help="Agree to a draft, as --role.")
 @click.option("--role", type=click.Choice(ROLES), default="commander", show_default=True,
@@ -74,6 +77,8 @@ def command(desk: Desk, number: str, template: str | None, **said: Any) -> int:
     incident = desk.incident(number)
     draft = _draft(desk, incident, asked)
     _show(draft, incident)
+    if said["by_hand"]:
+        return _by_hand(desk, incident, asked, draft, said["by_hand"])
     if not said["send"]:
         console.show(f"\nNothing was sent. To send it:  leakguard notice {incident.id} "
                      f"{asked.template.id} --send\n")  # fmt: skip
@@ -128,9 +133,25 @@ def _send(
             console.show(f"Would go through {clean(one.name)} ({clean(one.kind)})\n")
         return exits.CLEAN
     incident, message = _kept(desk, incident, asked, draft)
-    allowed = import_module("leakguard.respond.comms_order").may_send
-    refuse(f"{message.id} is not sent", allowed(incident, asked.template, message, asked.about))
+    refuse(f"{message.id} is not sent", _held_back(incident, asked, message))
     return max(_through(desk, incident, message, one) for one in channels)
+
+
+def _by_hand(desk: Desk, incident: Incident, asked: Asked, draft: Draft, where: str) -> int:
+    """Record that a person sent it, under the same conditions as if we had."""
+    _proper(draft, incident)
+    incident, message = _kept(desk, incident, asked, draft)
+    refuse(f"{message.id} is not recorded as sent", _held_back(incident, asked, message))
+    sent = ev.MessageSent(message.id, where, f"by hand, by {desk.actor}")
+    desk.change(incident.id, lambda _: [sent])
+    console.show(f"\n{message.id} is recorded as sent: {clean(where)}\n")
+    return exits.CLEAN
+
+
+def _held_back(incident: Incident, asked: Asked, message: Message) -> list[Gap]:
+    from leakguard.respond.comms_order import may_send
+
+    return may_send(incident, asked.template, message, asked.about)
 
 
 def _proper(draft: Draft, incident: Incident) -> None:
@@ -162,30 +183,37 @@ def _same_kind(message: Message, asked: Asked, draft: Draft) -> bool:
 
 
 def _through(desk: Desk, incident: Incident, message: Message, channel: Any) -> int:
-    """Send through one channel, once, and record what came of it."""
-    if any(sent.through == channel.name for _, sent in message.sent):
-        console.show(f"{message.id} went through {clean(channel.name)} already\n")
-        return exits.CLEAN
-    if any(one.unknown and one.through == channel.name for _, one in message.failed):
-        settle = f"leakguard notice {incident.id} --settle {message.id}"
-        raise RefusedError(
-            f"{message.id} may have gone through {clean(channel.name)}: the answer was lost",
-            f"look there, then: {settle} --sent, or {settle} --not-sent",
-        )
-    answer = import_module("leakguard.connect.notify").send(channel, message.draft, dry_run=False)
-    return _recorded(desk, incident, message, channel.name, answer)
+    """Send through one channel, once, and record what came of it.
+
+    That sending began is recorded before: after a crash nobody takes it for unsent.
+    """
+    notify = import_module("leakguard.connect.notify")
+    told: list[ev.MessageSent | ev.MessageFailed] = [one for _, one in message.failed]
+    told += [one for _, one in message.sent]
+    earlier = [one for one in told if one.through == channel.name]
+    began = ev.MessageFailed(message.id, channel.name, "sending began", unknown=True)
+    if not any(isinstance(one, ev.MessageSent) for one in earlier):
+        incident = desk.change(incident.id, lambda _: [began])
+    outgoing = notify.outgoing(incident, message)
+    answer = notify.send(channel, outgoing, before=earlier, dry_run=False)
+    return _recorded(desk, incident, message, answer)
 
 
-def _recorded(desk: Desk, incident: Incident, message: Message, name: str, answer: Any) -> int:
-    if getattr(answer, "problem", None) is None:
-        event: ev.Event = ev.MessageSent(message.id, name, str(answer.receipt))
+def _recorded(desk: Desk, incident: Incident, message: Message, answer: Any) -> int:
+    name, problem = answer.channel, getattr(answer, "problem", "")
+    event: ev.Event = ev.MessageSent(message.id, name, getattr(answer, "detail", ""))
+    if problem:
+        event = ev.MessageFailed(message.id, name, problem, answer.unknown)
+    if problem or answer.sent:  # what had been sent before is recorded already
         desk.change(incident.id, lambda _: [event])
+    if not problem:
         console.show(f"{message.id} sent through {clean(name)}\n")
         return exits.CLEAN
-    event = ev.MessageFailed(message.id, name, str(answer.problem), bool(answer.unknown))
-    desk.change(incident.id, lambda _: [event])
     how = "may have been sent" if answer.unknown else "was not sent"
-    console.show(f"error: {message.id} {how} through {clean(name)}: {clean(answer.problem)}\n")
+    console.show(f"error: {message.id} {how} through {clean(name)}: {clean(problem)}\n")
+    if answer.unknown:
+        console.show(f"  hint: look there, then: leakguard notice {incident.id} --settle "
+                     f"{message.id} --sent (or --not-sent)\n")  # fmt: skip
     return exits.OUTCOME
 
 
@@ -254,11 +282,19 @@ def _profile() -> Profile:
     return profile(data_folder())
 
 
-def _channels(through: Sequence[str], audience: str) -> Sequence[Any]:
+def _channels(through: Sequence[str], audience: str) -> list[Channel]:
     """The channels that were named, else those for the audience. Raises UsageError for none."""
     from leakguard.keep.place import data_folder
+    from leakguard.load.channels import FILE, armed, channel, channels
 
-    found: Sequence[Any] = import_module("leakguard.load.channels").chosen(
-        data_folder(), through, audience
-    )
-    return found
+    folder = data_folder()
+    if through:
+        return [channel(name, folder, os.environ) for name in through]
+    fitting = [one for one in channels(folder) if audience in one.audience]
+    if not fitting:
+        raise UsageError(
+            f"no channel is for {audience}",
+            f"describe one in {os.path.join(folder, FILE)} (docs/communication.md)",
+            "sent by hand? leakguard notice INCIDENT --by-hand WHERE",
+        )
+    return [armed(one, os.environ) for one in fitting]

@@ -14,6 +14,7 @@ from leakguard.errors import UnreadError, UsageError
 from leakguard.incident import Incident, SecretState
 from leakguard.report.style import clean
 from leakguard.respond import actions
+from leakguard.respond.mitigation import VECTORS, advice
 
 CHUNK = 1024 * 1024
 PROOFS = ("dead", "live-new", "switch", "gone")
@@ -26,20 +27,6 @@ METHODS = (
     "usage",
     "health",
     "attestation",
-)
-VECTORS = (
-    "source-code",
-    "env-file",
-    "log-line",
-    "screenshot",
-    "ci-log",
-    "chat",
-    "error-response",
-    "package",
-    "image",
-    "vendor",
-    "device",
-    "other",
 )
 
 
@@ -129,27 +116,55 @@ def evidence_list(desk: Desk, number: str) -> None:
 
 @click.command()
 @click.argument("number", metavar="INCIDENT")
-@click.option("--vector", type=click.Choice(VECTORS), required=True, help="How it got out.")
-@click.option("--with", "mitigation", required=True, metavar="WHAT", help="What closes that way.")
+@click.option("--vector", type=click.Choice(list(VECTORS)), help="How it got out.")
+@click.option("--with", "mitigation", metavar="WHAT", help="What closes that way.")
 @click.option("--shipped", metavar="COMMIT", help="It is in place: since which commit or change.")
 @click.option("--tracked", metavar="LINK", help="It is planned: where it is tracked.")
+@click.option("--gate", is_flag=True, help="Install leakguard's hooks here, and record it.")
 @pass_desk
 def mitigate(
-    desk: Desk, number: str, vector: str, mitigation: str, shipped: str | None, tracked: str | None
-) -> None:
+    desk: Desk, number: str, vector: str | None, mitigation: str | None, shipped: str | None,
+    tracked: str | None, gate: bool,
+) -> None:  # fmt: skip
     """Record what keeps this from happening again. Without it nothing is closed.
+
+    With a --vector alone, what closes it is said.
 
     \b
     Examples:
-      leakguard mitigate 12 --vector source-code --with "pre-commit gate" \\
-          --shipped 3f9169c
+      leakguard mitigate 12 --vector ci-log
+      leakguard mitigate 12 --gate
       leakguard mitigate 12 --vector chat --with training --tracked TEAM-77
     """
-    if (shipped is None) == (tracked is None):
-        raise UsageError("say --shipped or --tracked", "one of them, with where to see it")
-    state = "shipped" if shipped is not None else "tracked"
-    event = ev.MitigationSet(vector, mitigation, state, str(shipped or tracked))
+    if gate:
+        event = _gated(vector or "source-code")
+    elif vector and not (mitigation or shipped or tracked):
+        console.show(advice(vector, desk.incident(number).id) + "\n")
+        return
+    elif not vector or not mitigation or (shipped is None) == (tracked is None):
+        raise UsageError(
+            "say --vector, --with, and --shipped or --tracked",
+            "leakguard mitigate 12 --vector chat --with training --tracked TEAM-77",
+        )
+    else:
+        state = "shipped" if shipped is not None else "tracked"
+        event = ev.MitigationSet(vector, mitigation, state, str(shipped or tracked))
     desk.tell(desk.change(number, lambda _: [event]))
+
+
+def _gated(vector: str) -> ev.MitigationSet:
+    """Put the hooks in, and say since which commit they stand there."""
+    from leakguard.cli.install import interpreter, show, templates
+    from leakguard.install import here
+    from leakguard.read import git
+
+    folder, done = here.turn_on((), templates(), interpreter(), force=False)
+    show(folder, done)
+    commit = git.text("rev-parse", "--short", "--verify", "--quiet", "HEAD", ok=(0, 1, 128))
+    hooks = ", ".join(name for name, _ in done)
+    return ev.MitigationSet(
+        vector, f"leakguard's gate: {hooks}", "shipped", f"installed at {commit or 'no commit yet'}"
+    )
 
 
 @click.command("post-mortem")

@@ -185,6 +185,16 @@ def test_missing_history_is_red_when_it_must_not_be_fetched(world: World, head: 
 # Inputs
 
 
+def test_an_incident_is_opened_and_its_folder_told(world: World, dev: Repo, head: str) -> None:
+    base = dev.git("rev-parse", "main")
+    done = job(world.checkout(head), "pull_request", pull_event(base, head), respond="true")
+    done.answer.found("new.py")
+    (case,) = [one for one in Path(done.outputs["incident"]).iterdir() if one.is_dir()]
+    told = json.loads((case / "record.json").read_text())
+    assert told["source"] == "pipeline"
+    assert (case / "checklist.html").exists()
+
+
 def test_formats_paths_and_sarif(world: World, dev: Repo, head: str) -> None:
     base = dev.git("rev-parse", "main")
     repo = world.checkout(head)
