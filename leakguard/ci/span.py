@@ -85,6 +85,24 @@ def look(event: Event, top: str) -> Span | Missing:
     return _pushed(event, head, top)
 
 
+def policy(event: Event, top: str) -> str:
+    """The commit whose policy holds for `event`: of a proposed change the base; else nothing.
+
+    Raises UnreadError when that commit is not here.
+    """
+    if not event.kind.proposed:
+        return ""
+    asked = event.bases or _default(event, top)
+    found = _newest([name for name in (resolve(base, top) for base in asked) if name], top)
+    if not found:
+        named = " or ".join(_short(base) for base in asked) or "the branch it goes to"
+        raise UnreadError(
+            f"no {named} here, so whose policy holds cannot be told",
+            "fetch it before, or take the checkout's: leakguard logs --policy checkout",
+        )
+    return found
+
+
 def _whole(event: Event, head: str, top: str) -> Span | Missing:
     if is_shallow(top):
         return Missing("the clone is shallow, and all history is asked for")

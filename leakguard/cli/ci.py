@@ -111,7 +111,7 @@ def command(
     to_files = partial(_write, service=service, files=files, summary=summary, explain=explain)
     line = service.full_history if service else ""
     try:
-        event = _by_hand(base, head, span, service, top) or _event(service)
+        event = _by_hand(base, head, span, service, top) or event_here(service)
         found = _decided(spans.find(event, top, line, may_fetch=deepen), policy)
         outcome = _scan(found, top, paths, config or "", jobs or cores(), line)
         notes = _notes(found, top, config)
@@ -168,8 +168,8 @@ def _named(name: str, top: str) -> str:
     return f"refs/heads/{name.removeprefix('refs/heads/')}"
 
 
-def _event(service: Service | None) -> Event:
-    """Raises UsageError where nothing is recognised."""
+def event_here(service: Service | None) -> Event:
+    """What the pipeline runs for. Raises UsageError where nothing is recognised."""
     if service is None:
         raise UsageError(
             "no pipeline is recognised here",

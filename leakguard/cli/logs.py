@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from importlib import import_module
@@ -15,10 +16,15 @@ import click
 
 from leakguard import exits
 from leakguard.blob import Blob, Origin, Unread
+from leakguard.ci import base_policy
+from leakguard.ci import span as spans
+from leakguard.ci.services import recognise
 from leakguard.cli import console
+from leakguard.cli.ci import event_here
 from leakguard.cli.gate import Gate, exit_code
 from leakguard.errors import RefusedError, UnreadError, UsageError
 from leakguard.finding import Candidate, Outcome
+from leakguard.load import recent
 from leakguard.load.pack import open_pack
 from leakguard.read import ci_log, ci_log_dump, ci_log_files, repository
 from leakguard.read.ci_log_files import Log
@@ -46,6 +52,10 @@ GIB = 1024**3
 @click.option("--keep", metavar="DIR", help="Keep what is fetched there; go on with it next time.")
 @click.option("--delete", is_flag=True, help="After a finding: have the service delete the logs.")
 @click.option("--yes", is_flag=True, help="With --delete: do not ask.")
+@click.option("--policy", type=click.Choice(["auto", "base", "checkout"]), default="auto",
+              show_default=True,
+              help="Whose configuration and allowances hold: in a pipeline of a proposed change "
+              "the base's.")  # fmt: skip
 @click.option("--respond", metavar="DIR", help="Open incidents for what blocks; write them there.")
 @click.option("--format", "shape", type=click.Choice(sorted(FORMATS)), default="text",
               show_default=True, metavar="FORMAT",
@@ -58,7 +68,8 @@ GIB = 1024**3
 def command(
     files: tuple[str, ...], github: str | None, gitlab: str | None, jenkins: str | None,
     repo: str | None, artifacts: bool, max_size: int, keep: str | None, delete: bool, yes: bool,
-    respond: str | None, shape: str, output: str | None, explain: bool, exit_zero: bool, color: str,
+    policy: str, respond: str | None, shape: str, output: str | None, explain: bool,
+    exit_zero: bool, color: str,
 ) -> int:  # fmt: skip
     """Look for secrets in finished CI logs, and in archives of them.
 
@@ -87,7 +98,7 @@ def command(
         raise UsageError("--yes goes with --delete")
     report = Report(shape, output, explain, color)
     if files:
-        outcome = scan(map(_on_disk, files))
+        outcome = scan(map(_on_disk, files), policy=policy)
         report.show(outcome)
         _respond(outcome, respond)
         return _code(outcome, exit_zero)
@@ -99,7 +110,7 @@ def command(
         stack.callback(service.client.close)
         all_of_it = artifacts or (delete and kind != "github")  # theirs go with the log
         case = service.fetch(room.Saver(folder, max_size * 1024 * 1024), artifacts=all_of_it)
-        outcome = scan(((one.path, one.name) for one in case.files), case.missed)
+        outcome = scan(((one.path, one.name) for one in case.files), case.missed, policy)
         _respond(outcome, respond)
         return _concluded(room, service, case, outcome, report, delete, yes, exit_zero)
 
@@ -112,8 +123,6 @@ def _respond(outcome: Outcome, folder: str | None) -> None:
 
 
 def _scratch(stack: ExitStack) -> str:
-    import tempfile
-
     return stack.enter_context(tempfile.TemporaryDirectory(prefix="leakguard-"))
 
 
@@ -192,17 +201,40 @@ def _code(outcome: Outcome, exit_zero: bool) -> int:
     return code
 
 
-def scan(files: Iterable[tuple[str, str]], missed: Iterable[Unread] = ()) -> Outcome:
-    """Scan log files, given as (path, name in reports)."""
+def scan(
+    files: Iterable[tuple[str, str]], missed: Iterable[Unread] = (), policy: str = "checkout"
+) -> Outcome:
+    """Scan log files, given as (path, name in reports), by the policy that holds here."""
     top = repository.find_top()
-    reader = LogReader(Gate(open_pack(top), top, "logs", "log"))
-    for path, name in files:
-        reader.file(path, name)
-    for gap in missed:
-        reader.gate.unread(gap)
-    outcome = reader.gate.outcome()
-    reader.gate.remember(outcome)
+    with ExitStack() as stack:
+        root = _deciding(top, policy, stack)
+        reader = LogReader(Gate(open_pack(root), root, "logs", "log"))
+        for path, name in files:
+            reader.file(path, name)
+        for gap in missed:
+            reader.gate.unread(gap)
+        outcome = reader.gate.outcome()
+    if top is not None and outcome.findings:
+        recent.save(
+            repository.git_folder(top), FORMATS["json"](outcome, console.style(None), False)
+        )
     return outcome
+
+
+def _deciding(top: str | None, policy: str, stack: ExitStack) -> str | None:
+    """Where the policy lies that decides: a proposed change must not allow what its own run shows.
+
+    Raises UnreadError when the base is not here, UsageError when there is none.
+    """
+    service = recognise(os.environ) if policy != "checkout" else None
+    commit = spans.policy(event_here(service), top) if service and top else ""
+    if policy == "base" and not commit:
+        raise UsageError("--policy base: this event has no base that decides")
+    if not commit or top is None:
+        return top
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="leakguard-"))
+    _tell([f"configuration and allowances are those of the base, {commit[:7]}"])
+    return base_policy.lay_out(base_policy.of_commit(commit, top), folder)
 
 
 class LogReader:

@@ -86,7 +86,7 @@ def explain(desk: Desk, number: str, step: str | None) -> None:
 
     incident = desk.incident(number)
     if step is None:
-        console.show("".join(f"{clean(line)}\n" for line in why(incident)))
+        console.show("".join(f"{clean(line)}\n" for line in why(incident, desk.preset(incident))))
         return
     console.show(_why(incident, step))
 

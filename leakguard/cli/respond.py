@@ -181,17 +181,18 @@ def _known(told: ev.Stated) -> None:
     from leakguard.load.document import suggest
     from leakguard.load.templates import asked
     from leakguard.respond.actions import WORKED_OUT
+    from leakguard.respond.classify import VALUES
     from leakguard.respond.compose import VOCABULARY
 
     if told.fact in WORKED_OUT and told.fact != "gate-installed":
         raise UsageError(f"{told.fact} follows from the record; nobody just says it")
-    if told.fact in VOCABULARY:
-        values = VOCABULARY[told.fact]
+    values = VALUES.get(told.fact, VOCABULARY.get(told.fact))
+    if values is not None:
         if values and told.value not in values:
             raise UsageError(
                 f"{told.fact} cannot be {told.value!r}", *suggest(told.value, [*values])
             )
-    elif told.fact not in (known := {*VOCABULARY, *asked()}):
+    elif told.fact not in (known := {*VALUES, *VOCABULARY, *asked()}):
         raise UsageError(f"unknown fact {told.fact!r}", *suggest(told.fact, sorted(known)))
 
 

@@ -245,6 +245,18 @@ def test_a_log_is_looked_at_too(world: World, dev: Repo) -> None:
     assert done.outputs["findings"] == "1"
 
 
+def test_a_change_cannot_allow_what_its_own_log_shows(world: World, dev: Repo) -> None:
+    base = dev.head()
+    dev.branch("feature")
+    head = dev.commit(".leakguard.yml", "paths:\n  exclude: ['**']\n")
+    dev.push("feature")
+    repo = world.checkout(head)
+    (repo.path.parent / "build.log").write_text(f'+ TOKEN="{fake("log")}"\n')
+    done = job(repo, "pull_request", pull_event(base, head), logs="../build.log")
+    assert done.answer.status == 1, done.answer.said
+    assert f"those of the base, {base[:7]}" in done.answer.said
+
+
 # Installing
 
 
