@@ -6,7 +6,7 @@ import functools
 import getpass
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leakguard import event as ev
@@ -25,6 +25,12 @@ R = TypeVar("R")
 
 WHERE = "LEAKGUARD_STORE"
 WHO = "LEAKGUARD_ACTOR"
+
+RECENT = 60
+"""So many incidents are searched for the other half of a new one."""
+
+RETENTION = timedelta(days=90)
+"""So long a half that leaked alone is remembered as one."""
 
 
 class Desk:
@@ -83,12 +89,34 @@ class Desk:
         return self.store.change(self.store.resolve(number), decided, actor=self.actor, at=self.now)
 
     def open(self, events: Sequence[ev.Event], preset: str) -> Incident:
-        """A new incident, with everything that follows from what is known."""
+        """A new incident, with everything that follows from what is known.
+
+        What completes a half that leaked earlier goes on in the earlier incident, also when
+        that was closed.
+        """
         from leakguard.respond.consequences import opening
+        from leakguard.respond.late import joined
 
         spotless.check(events)
+        earlier = self._other_half(events, preset)
+        if earlier:
+            return self.change(earlier, lambda now: joined(now, events))
         every = opening(events, self.knowledge(preset), self.now())
         return self.store.create(every, actor=self.actor, at=self.now())
+
+    def _other_half(self, events: Sequence[ev.Event], preset: str) -> str:
+        """The incident of the last months whose half these events complete, if there is one."""
+        from leakguard.respond.consequences import provisional
+        from leakguard.respond.late import completed
+
+        new, now = provisional(events, self.now()), self.now()
+        for row in self.store.listing(limit=RECENT):
+            if now - row.opened_at > RETENTION or row.drill != new.opened.drill:
+                continue
+            earlier = self.store.load(row.id)
+            if not earlier.merged_into and completed(earlier, new, self.knowledge(preset).sets):
+                return earlier.id
+        return ""
 
     def facts(self, incident: Incident, key: str) -> Facts:
         """What is known, for one step."""

@@ -166,9 +166,11 @@ def _proper(draft: Draft, incident: Incident) -> None:
 
 def _kept(desk: Desk, incident: Incident, asked: Asked, draft: Draft) -> tuple[Incident, Message]:
     """The incident with the draft recorded, and its message; what says nothing new is not new."""
-    from leakguard.respond.comms import next_version
+    from leakguard.respond.comms import next_version, stands
 
     earlier = [one for one in incident.messages.values() if _same_kind(one, asked, draft)]
+    if earlier and stands(earlier[-1], draft):
+        return incident, earlier[-1]
     previous = earlier[-1].draft if earlier else None
     event = next_version(previous, draft, f"M{len(incident.messages) + 1}")
     if event is None:

@@ -40,6 +40,7 @@ def command(desk: Desk, once: bool, every: int) -> int:
 
 
 def _late(desk: Desk) -> list[str]:
+    from leakguard.respond.comms_order import next_update
     from leakguard.respond.due import overdue
 
     now = desk.now()
@@ -47,7 +48,9 @@ def _late(desk: Desk) -> list[str]:
     for row in desk.store.listing(open_only=True):
         incident = desk.store.load(row.id)
         preset = desk.preset(incident)
-        for what, at in overdue(incident, preset, now):
+        update = next_update(incident, preset, now)
+        promised = [("the next update", update.at)] if update and update.overdue else []
+        for what, at in [*overdue(incident, preset, now), *promised]:
             minutes = int((now - at).total_seconds() // 60)
             lines.append(clean(f"{incident.id}  {what}  due {at:%Y-%m-%d %H:%M} UTC, "
                                f"{minutes} min ago"))  # fmt: skip
