@@ -5,17 +5,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast lint bench bench-accuracy rule-pages clean
+.PHONY: demo test test-fast test-faults lint bench bench-accuracy rule-pages clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.run
+demo: $(VENV)/.demo
 	$(BIN)/python demo/run.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python tests/servers/install.py
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile -m "not faults" $(ARGS)
 
-test-fast: $(VENV)/.test  ## without what installs packages
-	$(BIN)/python -m pytest -m "not registry" $(ARGS)
+test-fast: $(VENV)/.test  ## without what installs packages or servers
+	$(BIN)/python -m pytest -m "not registry and not faults" $(ARGS)
+
+test-faults: $(VENV)/.test  ## every crash point of a rotation; takes a while
+	$(BIN)/python tests/servers/install.py
+	$(BIN)/python -m pytest -m faults tests/rotate $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -39,8 +44,12 @@ $(VENV)/.run: $(VENV)/.pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
+$(VENV)/.demo: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet 'psycopg[binary]>=3.2'
+	touch $@
+
 $(VENV)/.test: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --group test
+	$(BIN)/python -m pip install --quiet --editable '.[rotate]' --group test
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
