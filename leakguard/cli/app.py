@@ -40,6 +40,7 @@ RESPONSE = {
     "consumers": "what uses the secret, and proof that it switched",
     "secret": "the credentials of an incident",
     "review": "access logs that were read, and what they show",
+    "decode": "what a leaked value says of itself, without the secret in it",
     "mitigate": "what keeps this from happening again",
     "post-mortem": "where the post-mortem is",
     "hold": "an incident that waits for somebody",

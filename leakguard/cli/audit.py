@@ -20,6 +20,20 @@ def command() -> None:
     """
 
 
+@command.command("accept-loss")
+@click.option("--reason", required=True, help="Why what is missing is missing.")
+@pass_desk
+def accept_loss(desk: Desk, reason: str) -> None:
+    """Go on after the record was restored from a backup; the chain tells of it for ever.
+
+    \b
+    Examples:
+      leakguard audit accept-loss --reason "restored from Tuesday's backup"
+    """
+    desk.store.accept_loss(reason, actor=desk.actor, at=desk.now())
+    console.show("Recorded. What is left is whole; what was lost stays named as lost.\n")
+
+
 @command.command("verify")
 @pass_desk
 def verify(desk: Desk) -> int:

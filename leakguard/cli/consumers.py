@@ -81,7 +81,7 @@ def consumers_except(desk: Desk, number: str, consumer: str, reason: str, approv
 
     \b
     Examples:
-      leakguard consumers except 12 C2 --reason "switched off in May" --approver li
+      leakguard consumers except 12 C2 --reason "switched off" --approver li
     """
 
     def decide(now: Incident) -> list[ev.Event]:

@@ -18,7 +18,9 @@ from leakguard.respond.guards import Gap
 
 if TYPE_CHECKING:
     from leakguard.keep.store import Store
+    from leakguard.keep.summary import SummaryFields
     from leakguard.preset import Preset
+    from leakguard.respond.compose import Checklist
     from leakguard.respond.consequences import Knowledge
 
 R = TypeVar("R")
@@ -41,7 +43,14 @@ class Desk:
         """The record: SQLite in the user's data folder, or what LEAKGUARD_STORE says."""
         from leakguard.keep.store import open_store
 
-        return open_store(os.environ.get(WHERE) or None)
+        return open_store(os.environ.get(WHERE) or None, summarise=self._summary)
+
+    def _summary(self, incident: Incident) -> SummaryFields:
+        from leakguard.keep.summary import SummaryFields
+        from leakguard.respond.due import next_due
+
+        coming = next_due(incident, self.preset(incident))
+        return SummaryFields(coming[1] if coming else None)
 
     @functools.cached_property
     def actor(self) -> str:
@@ -128,6 +137,13 @@ class Desk:
     def intact(self) -> bool:
         """Whether the record's chain verifies."""
         return not self.store.verify()
+
+    def told(self, incident: Incident) -> Checklist:
+        """What the playbooks say of it beside the steps: risks, what stays, what to ask."""
+        from leakguard.respond.consequences import checklist, companions
+
+        known = self.knowledge(incident.opened.preset)
+        return checklist(incident, known, companions(incident, known))
 
     def tell(self, incident: Incident) -> None:
         """Say where the incident stands."""

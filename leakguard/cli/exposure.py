@@ -30,7 +30,8 @@ def exposure() -> None:
 
 @exposure.command("add")
 @click.argument("number", metavar="INCIDENT")
-@click.option("--channel", type=click.Choice(CHANNELS), required=True, help="Where it got out.")
+@click.option("--channel", type=click.Choice(CHANNELS), required=True, metavar="CHANNEL",
+              help="Where it got out: " + ", ".join(CHANNELS) + ".")  # fmt: skip
 @click.option("--where", required=True, help="The exact place: a link, a channel, a file.")
 @click.option("--audience", type=click.Choice(AUDIENCES), default="unknown", show_default=True,
               help="Who could have read it.")  # fmt: skip
@@ -46,7 +47,7 @@ def exposure_add(
 
     \b
     Examples:
-      leakguard exposure add 12 --channel ticket --where OPS-9 --audience internal
+      leakguard exposure add 12 --channel ticket --where OPS-9
     """
     at = when(since)
 
@@ -64,7 +65,8 @@ def exposure_add(
 @exposure.command("close")
 @click.argument("number", metavar="INCIDENT")
 @click.argument("copy", metavar="X1")
-@click.option("--state", type=click.Choice(CLOSED), required=True, help="What became of it.")
+@click.option("--state", type=click.Choice(CLOSED), required=True, metavar="STATE",
+              help="What became of it: " + ", ".join(CLOSED) + ".")  # fmt: skip
 @click.option("--detail", default="", help="In a few words.")
 @pass_desk
 def exposure_close(desk: Desk, number: str, copy: str, state: str, detail: str) -> None:
@@ -72,7 +74,7 @@ def exposure_close(desk: Desk, number: str, copy: str, state: str, detail: str) 
 
     \b
     Examples:
-      leakguard exposure close 12 X1 --state removed-claimed --detail "log deleted"
+      leakguard exposure close 12 X1 --state removed-claimed --detail "deleted"
     """
 
     def decide(now: Incident) -> list[ev.Event]:

@@ -17,12 +17,12 @@ def write(desk: Desk, incident: Incident, folder: str) -> str:
     Raises UsageError when the folder cannot be written.
     """
     preset = desk.preset(incident)
-    now, entries = desk.now(), desk.store.entries(incident.id)
+    now, entries, told = desk.now(), desk.store.entries(incident.id), desk.told(incident)
     whole = json.dumps(record.as_json(incident, entries), indent=1, ensure_ascii=True)
     files = {
         "record.json": whole + "\n",
-        "checklist.md": checklist.markdown(incident, preset, now),
-        "checklist.html": checklist.html(incident, preset, now),
+        "checklist.md": checklist.markdown(incident, preset, now, told),
+        "checklist.html": checklist.html(incident, preset, now, told),
         "timeline.md": timeline.markdown(entries),
         "notice.md": _notice(desk, incident),
     }

@@ -108,8 +108,8 @@ def checklist(desk: Desk, number: str, shape: str) -> None:
 
     incident = desk.incident(number)
     render = {"md": markdown, "json": json_text, "html": html}[shape]
-    preset = desk.preset(incident)
-    console.show(render(incident, preset, desk.now()))
+    preset, told = desk.preset(incident), desk.told(incident)
+    console.show(render(incident, preset, desk.now(), told))
 
 
 def clean_lines(text: str) -> str:

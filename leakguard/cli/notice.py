@@ -62,7 +62,7 @@ def command(desk: Desk, number: str, template: str | None, **said: Any) -> int:
 
     \b
     Examples:
-      leakguard notice 12                          the declaration, as it would be
+      leakguard notice 12                    the declaration, as it would be
       leakguard notice 12 declaration --send --through ops
       leakguard notice 12 --list
       leakguard notice 12 --approve M2 --role legal

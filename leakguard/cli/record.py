@@ -63,7 +63,7 @@ def evidence() -> None:
 @click.option("--proves", type=click.Choice(PROOFS), help="What it proves.")
 @click.option("--of", "subject", default="", metavar="S1", help="Of which secret, consumer, copy.")
 @click.option("--method", type=click.Choice(METHODS), default="attestation", show_default=True,
-              help="How that was checked.")  # fmt: skip
+              metavar="METHOD", help="How that was checked: " + ", ".join(METHODS) + ".")  # fmt: skip
 @click.option("--detail", default="", help="What was seen, in one sentence.")
 @click.option("--approver", default="", metavar="NAME", help="Who else agrees; for a mere word.")
 @pass_desk
@@ -71,7 +71,7 @@ def evidence_add(
     desk: Desk, number: str, path: str, how: str, kept: str, proves: str | None, subject: str,
     method: str, detail: str, approver: str,
 ) -> None:  # fmt: skip
-    """Record FILE's hash and size; the file itself stays where it is.
+    """Record the hash and size of FILE; the file itself stays where it is.
 
     With --proves it stands for something: that a secret is dead, that a consumer
     is on the new value, that a copy is gone.
@@ -116,7 +116,8 @@ def evidence_list(desk: Desk, number: str) -> None:
 
 @click.command()
 @click.argument("number", metavar="INCIDENT")
-@click.option("--vector", type=click.Choice(list(VECTORS)), help="How it got out.")
+@click.option("--vector", type=click.Choice(list(VECTORS)), metavar="WAY",
+              help="How it got out: " + ", ".join(VECTORS) + ".")  # fmt: skip
 @click.option("--with", "mitigation", metavar="WHAT", help="What closes that way.")
 @click.option("--shipped", metavar="COMMIT", help="It is in place: since which commit or change.")
 @click.option("--tracked", metavar="LINK", help="It is planned: where it is tracked.")

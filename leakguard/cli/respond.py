@@ -224,7 +224,7 @@ def _show(desk: Desk, incident: Incident, out: str | None, *, known: bool = Fals
     from leakguard.respond.checklist import opened_text
 
     preset = desk.preset(incident)
-    text = opened_text(incident, preset, desk.now())
+    text = opened_text(incident, preset, desk.now(), desk.told(incident))
     said = f"{incident.id} knows this secret already; what is new was added\n" if known else ""
     console.show(said + text)
     if out:

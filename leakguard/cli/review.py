@@ -49,7 +49,7 @@ def review_add(
     \b
     Examples:
       leakguard review add 12 S1 --source audit.csv \\
-          --cross-checked-with "bucket access log" --verdict no-unauthorised-access
+          --cross-checked-with "bucket log" --verdict no-unauthorised-access
     """
     span = (when(begin), when(end))
 

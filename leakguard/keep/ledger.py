@@ -231,7 +231,7 @@ def _index(connection: Connection, incident: Incident) -> None:
 
 def _actor(actor: str) -> str:
     if not actor.strip() or "\0" in actor or not _encodes(actor):
-        raise UsageError("it has to be known who does this", "give a name: --as NAME")
+        raise UsageError("it has to be known who does this", "set LEAKGUARD_ACTOR to a name")
     return actor
 
 

@@ -74,7 +74,7 @@ def _of_postgresql(error: Any) -> tuple[str, tuple[str, ...]] | None:
     if state in ("40001", "40P01", "23505"):
         return None
     if not state or state.startswith(("08", "57")):
-        hint = "look whether the server runs; then see with `leakguard incident show` what was kept"
+        hint = "look whether the server runs; then see with `leakguard status` what was kept"
         return "cannot be reached", (hint,)
     if state.startswith("28"):
         return "does not let this role in", ("check the role and its password",)

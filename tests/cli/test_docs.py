@@ -64,8 +64,8 @@ def test_every_option_of_the_readme_exists() -> None:
 def test_the_exit_codes_of_the_readme_are_those_of_the_program() -> None:
     rows = {int(number) for number in re.findall(r"^\| (\d+) \| ", README, re.MULTILINE)}
     used = {
-        exits.CLEAN, exits.FOUND, exits.USAGE, exits.CONFIG, exits.UNREAD, exits.REFUSED,
-        exits.BUG, exits.INTERRUPTED,
+        exits.CLEAN, exits.FOUND, exits.USAGE, exits.CONFIG, exits.UNREAD, exits.OUTCOME,
+        exits.REFUSED, exits.OVERDUE, exits.BUG, exits.INTERRUPTED,
     }  # fmt: skip
     assert rows == used
 

@@ -1,0 +1,42 @@
+"""`leakguard decode`: what a leaked value says of itself."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from leakguard.cli import console
+from leakguard.cli.intake import MAX_PASTED
+from leakguard.errors import UsageError
+from leakguard.report.style import clean
+from leakguard.respond.decode import READERS, decode
+from leakguard.secret import Secret
+
+
+@click.command()
+@click.option("--as", "kind", type=click.Choice(list(READERS)), default="", metavar="KIND",
+              help="What it must be: " + ", ".join(READERS) + ".")  # fmt: skip
+def command(kind: str) -> None:
+    """Show the public fields of a value from standard input; never the secret in it.
+
+    Offline. On a terminal the value is asked for and not shown, so that it
+    stands in no history.
+
+    \b
+    Examples:
+      leakguard decode
+      pbpaste | leakguard decode --as vsync
+    """
+    if sys.stdin.isatty():
+        import getpass
+
+        raw = getpass.getpass("Paste the value (it is not shown): ").encode()
+    else:
+        raw = sys.stdin.buffer.read(MAX_PASTED + 1)
+    if not raw.strip() or len(raw) > MAX_PASTED:
+        raise UsageError("nothing was pasted, or too much", "pbpaste | leakguard decode")
+    found = decode(Secret(raw), kind)
+    console.show(f"{clean(found.title)}\n")
+    for name, value in found.fields:
+        console.show(f"  {clean(name):<18} {clean(value)}\n")

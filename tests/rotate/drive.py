@@ -1,0 +1,227 @@
+"""Runs one phase of a rotation script as the engine would, and distrusts it all the way.
+
+    answer = call(FOLDER, "create", target=target, secrets={"admin": a, "new": n}, plan=plan)
+
+`secrets` may hold every slot a test knows: the script gets only those its manifest
+names for the phase. No value of a slot may show in the script's argv, environment or
+standard error, in those of the programs it starts, or in its answer outside `secrets`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from leakguard.rotate.kit import ERRORS, PHASES, PROTOCOL, STATUSES, Script
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "hooks" / "rotate"
+ROTATION = "LG-2026-0001-S1-r1"
+
+Answer = dict[str, Any]
+
+
+def call(
+    script_dir: Path,
+    phase: str,
+    *,
+    target: dict[str, Any],
+    secrets: dict[str, str] | None = None,
+    old: dict[str, Any] | None = None,
+    new: dict[str, Any] | None = None,
+    plan: dict[str, Any] | None = None,
+    consumer: dict[str, Any] | None = None,
+    rotation: str = ROTATION,
+    attempt: int = 1,
+    dry_run: bool = False,
+    timeout: float = 60.0,
+) -> Answer:
+    """The answer to one request, after checking that it is well-formed and tells no secret."""
+    manifest = manifest_of(script_dir)
+    more = {"rotation": rotation, "attempt": attempt, "deadline": timeout, "dry_run": dry_run}
+    known = {"old": old, "new": new, "plan": plan, "consumer": consumer}
+    request = _request(manifest, phase, secrets or {}, target=target, **known, **more)
+    answer = _run(script_dir, manifest, request, timeout)
+    _well_formed(answer, manifest, phase)
+    return answer
+
+
+def done(script_dir: Path, phase: str, **parts: Any) -> Answer:
+    """`call`, for a phase that has to succeed."""
+    answer = call(script_dir, phase, **parts)
+    assert answer["ok"], answer
+    return answer
+
+
+def failed(script_dir: Path, phase: str, **parts: Any) -> str:
+    """`call`, for a phase that has to fail: the class of its error."""
+    answer = call(script_dir, phase, **parts)
+    assert not answer["ok"], answer
+    kind: str = answer["error"]["class"]
+    return kind
+
+
+def hurried(script_dir: Path, phase: str, **parts: Any) -> Answer:
+    """`done` without a process: for the way to what a test is about. Python scripts only."""
+    manifest = manifest_of(script_dir)
+    request = _request(manifest, phase, parts.pop("secrets", {}), **parts)
+    answer: Answer = json.loads(json.dumps(_loaded(script_dir).answer(request)))
+    assert answer["ok"], answer
+    return answer
+
+
+@functools.cache
+def manifest_of(script_dir: Path) -> dict[str, Any]:
+    """What the script says of itself."""
+    manifest: dict[str, Any] = yaml.safe_load((script_dir / "manifest.yml").read_text("utf-8"))
+    return manifest
+
+
+def failing_checks(plan: Answer) -> list[str]:
+    """What a plan says stands in the way."""
+    return [check["what"] for check in plan["checks"] if not check["ok"]]
+
+
+def _request(
+    manifest: dict[str, Any], phase: str, secrets: dict[str, str], **more: Any
+) -> dict[str, Any]:
+    allowed = manifest.get("needs", {}).get(phase, [])
+    rotation = more.get("rotation", ROTATION)
+    return {
+        "protocol": PROTOCOL,
+        "phase": phase,
+        "rotation": rotation,
+        "idempotency_key": f"{rotation}:{phase}:{manifest['name']}",
+        "attempt": 1,
+        "deadline": 60.0,
+        "dry_run": False,
+        **{name: more.pop(name, None) or {} for name in ("old", "new", "plan", "consumer")},
+        **more,
+        "secrets": {slot: value for slot, value in secrets.items() if slot in allowed},
+    }
+
+
+@functools.cache
+def _loaded(script_dir: Path) -> Script:
+    """The script's phases, here. Not imported: that would leave a compiled file beside it."""
+    path = script_dir / "rotate.py"
+    module = types.ModuleType(f"script_{script_dir.name}")
+    sys.modules[module.__name__] = module
+    exec(compile(path.read_text("utf-8"), str(path), "exec"), module.__dict__)
+    return next(one for one in vars(module).values() if isinstance(one, Script))
+
+
+def _run(
+    script_dir: Path, manifest: dict[str, Any], request: dict[str, Any], timeout: float
+) -> Answer:
+    with tempfile.TemporaryDirectory(prefix="lg-") as home:
+        child = subprocess.Popen(
+            _argv(script_dir, manifest), cwd=home, env=_environment(home),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+        with Watch(child.pid) as watch:
+            try:
+                out, err = child.communicate(json.dumps(request), timeout)
+            finally:
+                _end_group(child)
+    values = _values(request["secrets"])
+    _tells_none(values, err, "standard error")
+    _tells_none(values, "\n".join(watch.seen), "the argv or environment of a process")
+    assert child.returncode == 0, err
+    answer: Answer = json.loads(out)
+    values |= _values(answer.get("secrets", {}))
+    rest = {key: value for key, value in answer.items() if key != "secrets"}
+    _tells_none(values, json.dumps(rest, ensure_ascii=False), "the answer")
+    return answer
+
+
+def _argv(script_dir: Path, manifest: dict[str, Any]) -> list[str]:
+    argv: list[str] = []
+    for word in manifest["run"]:
+        if word == "{python}":
+            argv += [sys.executable, "-I"]
+        else:
+            inside = script_dir / word
+            argv.append(str(inside) if inside.is_file() else word)
+    return argv
+
+
+def _environment(home: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": home}
+
+
+@dataclass
+class Watch:
+    """Notes the argv and the environment of a process and of all that it starts."""
+
+    pid: int
+    seen: set[str] = field(default_factory=set)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Watch:
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        assert self._thread is not None
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.005):
+            for pid in _family(self.pid):
+                self.seen |= {_proc(pid, "cmdline"), _proc(pid, "environ")}
+
+
+def _family(pid: int) -> list[int]:
+    children = _proc(pid, f"task/{pid}/children").split()
+    return [pid, *(one for child in children for one in _family(int(child)))]
+
+
+def _proc(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text("utf-8", errors="replace")
+    except OSError:
+        return ""  # it has ended, or there is no /proc here
+
+
+def _end_group(child: subprocess.Popen[str]) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # it ended, and left nobody behind
+    child.wait()
+
+
+def _values(secrets: dict[str, str]) -> set[str]:
+    return {value for value in secrets.values() if value}
+
+
+def _tells_none(values: set[str], text: str, where: str) -> None:
+    # Not `value not in text`: pytest would print both.
+    told = sum(value in text for value in values)
+    assert told == 0, f"{told} secrets are in {where}"
+
+
+def _well_formed(answer: Answer, manifest: dict[str, Any], phase: str) -> None:
+    assert phase in PHASES
+    if answer["ok"]:
+        assert phase in manifest["phases"], f"{phase} is served, but the manifest does not say so"
+        assert answer["status"] in STATUSES
+    else:
+        assert answer["error"]["class"] in ERRORS
+        assert answer["error"]["message"]
