@@ -1,4 +1,5 @@
-"""The main job, live: a planted leak is blocked, fixed, and searched for in history.
+"""The main job, live: a leak is blocked, fixed, searched for in history; one gets out, and is
+rotated until it is proven dead.
 
 Everything happens in a scratch folder that is removed at the end. The secret is
 made up as this runs; no service ever knew it.
@@ -16,6 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 from zlib import crc32
+
+import response
+from database import running
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
@@ -41,6 +45,8 @@ class Stage:
         self.env = {
             **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
             "HOME": str(home),
+            "LEAKGUARD_DATA": str(folder / "data"),
+            "LEAKGUARD_ACTOR": "mara",
             "GIT_CONFIG_NOSYSTEM": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
@@ -113,15 +119,19 @@ def play(stage: Stage) -> None:
 
     if token in seen:
         sys.exit("the secret was printed; this must never happen")
-    say("Done. The token was never printed, and HEAD holds nothing of it")
+    say("The token was never printed, and HEAD holds nothing of it")
     stage.show("leakguard", "scan", expect=0)
 
 
 def main() -> None:
     """Set the stage, play, clean up."""
     folder = Path(tempfile.mkdtemp(prefix="leakguard-demo-"))
+    folder.chmod(0o755)  # the database runs as somebody else where we are root
     try:
-        play(Stage(folder))
+        stage = Stage(folder)
+        play(stage)
+        with running(folder / "database") as database:
+            response.play(stage, database, say)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -16,18 +17,23 @@ MOST_USES = 20
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """The places of one leak, how far each commit got, what it is called, where else it is."""
+    """The places of one leak, how far each commit got, what it is called, where else it is.
+
+    `lost` are places that cannot be looked up from here: a commit of another
+    clone, a file of another machine.
+    """
 
     places: tuple[Sighting, ...]
     reached: tuple[Reach, ...] = ()
     label: str = ""
     uses: tuple[str, ...] = ()
+    lost: tuple[Sighting, ...] = ()
 
 
 def look(leak: Leak, top: str | None, jobs: int, *, search: bool = True) -> Whereabouts:
     """Search the repository around us; outside of one, only what the report says is known."""
     if top is None or not leak.places:
-        return Whereabouts(leak.places)
+        return Whereabouts(leak.places, lost=_lost(leak, top))
     places = leak.places
     if search and leak.fingerprint:
         places = tuple(dict.fromkeys((*places, *_in_history(leak, top, jobs))))
@@ -36,7 +42,8 @@ def look(leak: Leak, top: str | None, jobs: int, *, search: bool = True) -> Wher
     label = _label(top, places)
     found = uses.places_of(top, label)[:MOST_USES]
     own = {place.path for place in places}
-    return Whereabouts(places, reached, label, tuple(one for one in found if one not in own))
+    others = tuple(one for one in found if one not in own)
+    return Whereabouts(places, reached, label, others, () if reached else _lost(leak, top))
 
 
 def exposures(
@@ -61,6 +68,8 @@ def exposures(
         found.append(_of_commits(secret, channel or usual, audience, where.places, pushed))
     if kept:
         found.append(_of_commits(secret, "local-commit", "none", where.places, kept))
+    if where.lost and not pushed:  # what cannot be looked up may be anywhere
+        found.append(_exposure(secret, channel or "unknown", _spot(where.lost[0]), audience))
     if not found:
         place = _spot(where.places[0]) if where.places else "not known"
         usual = "local-commit" if where.places else "unknown"
@@ -72,6 +81,16 @@ def exposures(
 def numbered(found: Iterable[ev.ExposureAdded], first: int = 1) -> list[ev.ExposureAdded]:
     """The same with their numbers: X1, X2, ..."""
     return [replace(one, exposure=f"X{number}") for number, one in enumerate(found, first)]
+
+
+def _lost(leak: Leak, top: str | None) -> tuple[Sighting, ...]:
+    """The places that nobody can look up from here; our own scan has seen its files."""
+    seen = leak.tool == "leakguard"
+    return tuple(one for one in leak.places if one.commit or not (seen or _here(top, one.path)))
+
+
+def _here(top: str | None, path: str) -> bool:
+    return bool(top and path and "\0" not in path and os.path.lexists(os.path.join(top, path)))
 
 
 def _in_history(leak: Leak, top: str, jobs: int) -> list[Sighting]:
@@ -109,8 +128,8 @@ def _of_commits(
         where += " on " + ", ".join(refs[:3]) + (f" and {len(refs) - 3} more" if refs[3:] else "")
     return ev.ExposureAdded(
         "", secret, channel, where, audience,
-        since=ev.stamp(ev.instant(first.date)) if first else "",
-        certainty="earliest" if first else "unknown",
+        since=ev.stamp(ev.instant(first.date)) if first and first.date else "",
+        certainty="earliest" if first and first.date else "unknown",
         commit=first.commit if first else "",
         refs=refs,
     )  # fmt: skip

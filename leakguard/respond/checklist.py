@@ -35,15 +35,17 @@ _PHASE_OF = {
 def opened_text(
     incident: Incident, preset: Preset, now: datetime, told: Checklist | None = None
 ) -> str:
-    """What a new incident is about, and its mandatory steps."""
+    """What a new incident is about, and what to do first; the rest as counts, to fit a screen."""
     found = sections(incident, preset, now)
+    first, *later = found or [None]
     parts = [*_opening(incident, told)]
-    for section in found:
-        rows = list(_new_rows(section))
-        parts += ["", _heading(section), *rows] if rows else []
-    optional = sum(not row.step.mandatory for one in found for row in one.rows)
-    if optional:
-        parts += ["", f"{optional} more may help: leakguard checklist {incident.id}"]
+    if first is not None:
+        parts += ["", _heading(first), *_new_rows(first)]
+    parts += [""]
+    for section in later:
+        count = sum(1 for row in section.rows if row.step.mandatory and not _takes_back(row))
+        parts += [f"{_heading(section)}: {count} step{'s' * (count != 1)}"] if count else []
+    parts += ["", f"All of them: leakguard checklist {incident.id}"]
     return "\n".join([*parts, *_next(found, incident)]) + "\n"
 
 

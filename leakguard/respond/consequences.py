@@ -9,12 +9,13 @@ from datetime import datetime
 from leakguard import event as ev
 from leakguard.event import Entry
 from leakguard.facts import Facts
-from leakguard.incident import Incident, apply, step_fields
+from leakguard.incident import PROVEN, Incident, apply, step_fields
 from leakguard.playbook import Fragment, Step
 from leakguard.preset import Preset
 from leakguard.respond import classify
 from leakguard.respond.companions import CompanionSet, Result, evaluate
 from leakguard.respond.compose import Checklist, compose
+from leakguard.respond.guards import dead
 from leakguard.respond.questions import Question, questions
 from leakguard.respond.severity import SeverityPolicy, judge_all, rejudge
 
@@ -60,7 +61,7 @@ def asked(events: Sequence[ev.Event], known: Knowledge, now: datetime) -> tuple[
 
 
 def following(incident: Incident, known: Knowledge, now: datetime) -> list[ev.Event]:
-    """A worse level, if there is one, and the checklist, if it changed."""
+    """A worse level, if there is one, the checklist, if it changed, and what a rotation settled."""
     results = companions(incident, known)
     events: list[ev.Event] = []
     judged = judge_all(known.policy, classify.cases(incident, results), known.preset, results)
@@ -70,8 +71,22 @@ def following(incident: Incident, known: Knowledge, now: datetime) -> list[ev.Ev
         incident = _after(incident, [worse], now)
     steps = checklist(incident, known, results).steps
     if _changed(incident, steps):
-        events.append(ev.ChecklistComposed(tuple(map(step_fields, steps)), known.playbooks))
-    return events
+        composed = ev.ChecklistComposed(tuple(map(step_fields, steps)), known.playbooks)
+        events.append(composed)
+        incident = _after(incident, [composed], now)
+    return [*events, *settled(incident)]
+
+
+def settled(incident: Incident) -> list[ev.StepDone]:
+    """The steps that a rotation took over, once what it rotated is proven dead."""
+    done = []
+    for key, task in incident.tasks.items():
+        secret = incident.secrets.get(task.step.subject)
+        if task.settled or secret is None or not secret.rotation or not task.step.automated_by:
+            continue
+        if secret.state in PROVEN and dead(incident, secret.id):
+            done.append(ev.StepDone(key, f"by rotation {secret.rotation}"))
+    return done
 
 
 def companions(incident: Incident, known: Knowledge) -> tuple[Result, ...]:

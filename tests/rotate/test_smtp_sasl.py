@@ -1,0 +1,250 @@
+"""smtp-sasl against a real Postfix that asks a real Dovecot."""
+
+from __future__ import annotations
+
+import secrets as random
+import smtplib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from tests.servers import mail, openssh, place, until
+
+pytestmark = pytest.mark.skipif(bool(mail.available()), reason=mail.available())
+
+SCRIPT = SCRIPTS / "smtp-sasl"
+SECOND = "relay-b"
+
+
+@dataclass
+class Scene:
+    """A mail account whose password leaked."""
+
+    server: mail.Server
+    target: dict[str, Any] = field(repr=False)
+    secrets: dict[str, str] = field(repr=False)
+    plan: dict[str, Any] = field(default_factory=dict)
+    new: dict[str, Any] = field(default_factory=dict)
+
+    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
+        return done(SCRIPT, phase, **{**self.parts(), **parts})
+
+    def parts(self) -> dict[str, Any]:
+        return {
+            "target": self.target, "secrets": self.secrets, "plan": self.plan, "new": self.new
+        }  # fmt: skip
+
+    def replace(self) -> None:
+        self.plan = self.ask("plan")
+        assert failing_checks(self.plan) == []
+        self.new = self.ask("create")["new"]
+        self.ask("verify_new")
+        self.ask("disable_old")
+
+    def probe(self) -> tuple[str, str]:
+        found = self.ask("probe")["probe"]
+        return found["new"], found["old"]
+
+    def state(self) -> tuple[str, str]:
+        state = self.ask("observe")["state"]
+        return state["old"], state["new"]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[mail.Server]:
+    """One mail server for all: each start costs seconds. The cache is Dovecot's real one."""
+    with place() as folder, mail.start(folder, cache="10M") as server:
+        yield server
+
+
+@pytest.fixture
+def scene(running: mail.Server) -> Iterator[Scene]:
+    before = running.passwd.read_text()
+    target = {
+        "host": "127.0.0.1", "port": running.smtp, "tls": "starttls",
+        "ca_file": str(running.folder / "ca.pem"), "user": mail.ACCOUNT, "other_user": SECOND,
+        "passwd_file": str(running.passwd), "flush": f"{running.doveadm} auth cache flush",
+        "kick": f"{running.doveadm} kick", "postfix_config": str(running.folder / "etc"),
+        "transport": "local",
+    }  # fmt: skip
+    yield Scene(running, target, {"old": running.password, "new": random.token_urlsafe(32)})
+    running.passwd.write_text(before)
+    mail.run([*running.doveadm.split(), "auth", "cache", "flush"])
+    until(lambda: is_let_in(running, running.password))
+
+
+def test_it_says_of_itself_what_its_manifest_says(scene: Scene) -> None:
+    manifest = manifest_of(SCRIPT)
+    for name, value in scene.ask("describe")["capabilities"].items():
+        assert manifest[name] == value
+
+
+def test_planning_changes_nothing(scene: Scene) -> None:
+    before = scene.server.passwd.read_bytes()
+    plan = scene.ask("plan")
+    assert failing_checks(plan) == []
+    assert plan["capabilities"]["overlap"] == "alternating"
+    assert plan["known"] == [mail.ACCOUNT]
+    assert scene.server.passwd.read_bytes() == before
+
+
+def test_a_second_account_takes_over_before_the_first_is_closed(scene: Scene) -> None:
+    scene.plan = scene.ask("plan")
+    assert scene.state() == ("active", "absent")
+    created = scene.ask("create")
+    assert (created["status"], scene.ask("create")["status"]) == ("done", "already")
+    scene.new = created["new"]
+    assert scene.new["user"] == SECOND
+    scene.ask("verify_new")
+    assert scene.probe() == ("accepted", "accepted")
+    assert scene.state() == ("active", "active")
+
+    assert scene.ask("disable_old")["status"] == "done"
+    assert scene.ask("disable_old")["status"] == "already"
+    assert scene.state() == ("disabled", "active")
+    until(lambda: scene.probe() == ("accepted", "refused"))
+    assert scene.ask("probe")["probe"]["old_error"] == "auth"
+
+    assert scene.ask("destroy_old")["status"] == "done"
+    assert scene.ask("destroy_old")["status"] == "already"
+    assert scene.state() == ("absent", "active")
+    text = scene.server.passwd.read_text()
+    assert text.startswith("# accounts\n")
+    assert mail.stored(scene.server.password) not in text
+    assert scene.secrets["new"] not in text
+
+
+def test_dovecots_cache_keeps_the_old_password_alive_and_the_probe_sees_it(scene: Scene) -> None:
+    scene.target["flush"] = ""
+    assert is_let_in(scene.server, scene.server.password)  # so that it is cached
+    scene.replace()
+    assert scene.probe() == ("accepted", "accepted")
+    mail.run([*scene.server.doveadm.split(), "auth", "cache", "flush"])
+    until(lambda: scene.probe() == ("accepted", "refused"))
+
+
+def test_a_session_that_has_logged_in_sends_on_until_it_is_ended(scene: Scene) -> None:
+    theirs = scene.server.session(scene.server.password)
+    mailbox = scene.server.mailbox(scene.server.password)
+    scene.replace()
+    send(theirs)
+    assert scene.ask("probe")["probe"]["derived"] == "alive"
+    ended = scene.ask("kill_derived")["evidence"][0]
+    assert ended["smtpd_ended"] >= 1
+    assert ended["sessions_left"] == 0
+    assert ended["kicked"]
+    with pytest.raises((smtplib.SMTPException, OSError)):
+        send(theirs)
+    with pytest.raises((mailbox.abort, OSError)):
+        mailbox.noop()
+    assert scene.ask("probe")["probe"]["derived"] == "none"
+    assert scene.ask("kill_derived")["status"] == "already"
+    theirs.close()
+    mailbox.shutdown()
+
+
+def test_a_session_of_the_second_account_begun_afterwards_is_left_alone(scene: Scene) -> None:
+    scene.replace()
+    until(lambda: scene.ask("kill_derived")["status"] == "already")
+    until(lambda: is_let_in(scene.server, scene.secrets["new"], SECOND))
+    ours = scene.server.session(scene.secrets["new"], SECOND)
+    scene.ask("destroy_old")
+    scene.ask("kill_derived")
+    send(ours)
+    ours.quit()
+
+
+def test_without_a_second_account_the_same_one_gets_a_new_password(scene: Scene) -> None:
+    scene.target["other_user"] = ""
+    scene.plan = scene.ask("plan")
+    assert scene.plan["capabilities"]["overlap"] == "none"
+    assert scene.ask("create")["status"] == "done"
+    assert scene.ask("create")["status"] == "already"
+    scene.ask("verify_new")
+    assert scene.ask("disable_old")["status"] == "already"
+    until(lambda: scene.probe() == ("accepted", "refused"))
+    assert scene.state() == ("disabled", "active")
+    scene.ask("rollback")
+    until(lambda: scene.probe() == ("refused", "accepted"))
+    assert scene.state() == ("active", "absent")
+
+
+def test_the_old_account_can_end_before_the_second_one_begins(scene: Scene) -> None:
+    scene.plan = scene.ask("plan")
+    scene.ask("disable_old")
+    until(lambda: scene.probe() == ("refused", "refused"))
+    scene.new = scene.ask("create")["new"]
+    scene.ask("verify_new")
+    assert scene.state() == ("disabled", "active")
+
+
+def test_a_rollback_restores_the_file_to_the_letter(scene: Scene) -> None:
+    before = scene.server.passwd.read_text()
+    scene.replace()
+    assert len(scene.ask("rollback")["observed"]) == 2
+    assert scene.server.passwd.read_text() == before
+    assert scene.ask("rollback")["status"] == "already"
+
+
+def test_a_server_that_is_down_is_unreachable_never_refused(scene: Scene) -> None:
+    scene.replace()
+    scene.target["port"] = mail.free_port()
+    assert scene.probe() == ("unreachable", "unreachable")
+    assert failed(SCRIPT, "verify_new", **scene.parts()) == "network"
+
+
+def test_a_second_account_that_somebody_uses_is_not_taken(scene: Scene) -> None:
+    with scene.server.passwd.open("a") as file:
+        file.write(f"{SECOND}:{mail.stored(random.token_urlsafe(12))}::::::\n")
+    assert failing_checks(scene.ask("plan")) == ["the second account is free"]
+    assert failed(SCRIPT, "create", **scene.parts()) == "conflict"
+
+
+def test_sessions_are_not_ended_while_the_old_account_is_open(scene: Scene) -> None:
+    scene.plan = scene.ask("plan")
+    assert failed(SCRIPT, "kill_derived", **scene.parts()) == "conflict"
+
+
+def test_a_plan_names_what_stands_in_the_way(scene: Scene) -> None:
+    scene.target |= {
+        "user": "nobody-here",
+        "tls": "none",
+        "port": mail.free_port(),
+        "postfix_config": str(scene.server.folder),
+    }
+    assert failing_checks(scene.ask("plan")) == [
+        "the leaked account is in the passwd-file",
+        "the mail server offers a login",
+        "sessions can be found",
+    ]
+
+
+@pytest.mark.skipif(bool(openssh.available()), reason=openssh.available())
+def test_the_servers_files_can_be_reached_through_ssh(scene: Scene) -> None:
+    with place() as folder, openssh.start(folder) as gate:
+        key = openssh.key_pair(folder / "responder")
+        gate.authorized_keys.write_text(f"{openssh.public(key)}\n")
+        scene.secrets["responder"] = key.read_text()
+        scene.target |= {
+            "transport": "ssh", "ssh_host": "127.0.0.1", "ssh_port": gate.port,
+            "ssh_user": gate.user, "ssh_host_key": gate.host_key,
+        }  # fmt: skip
+        scene.replace()
+        until(lambda: scene.probe() == ("accepted", "refused"))
+        scene.ask("kill_derived")
+        scene.ask("destroy_old")
+
+
+def send(client: smtplib.SMTP) -> None:
+    client.sendmail("a@example.com", ["b@example.com"], "Subject: still here\n\nyes\n")
+
+
+def is_let_in(server: mail.Server, password: str, user: str = mail.ACCOUNT) -> bool:
+    try:
+        server.session(password, user).quit()
+    except (smtplib.SMTPException, OSError):
+        return False
+    return True
