@@ -270,11 +270,6 @@ def test_an_old_key_nobody_supplied_is_asked_for(scene: Scene) -> None:
     assert failing_checks(answer) == ["the leaked key is in authorized_keys"]
 
 
-def test_every_script_that_reaches_a_host_reaches_it_the_same_way() -> None:
-    copies = {path.read_text() for path in SCRIPTS.glob("*/host.py")}
-    assert len(copies) == 1
-
-
 def add_line(path: Path, text: str) -> None:
     with path.open("a") as file:
         file.write(text)

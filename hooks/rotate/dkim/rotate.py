@@ -17,11 +17,11 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from host import Host, reach
 from rsa import new_key, public_half, would_verify
 from table import Key, key_of, keys, switched
 from zone import Record, Updates, is_same, key_text, look_up, name_of, revoked_text, servers
 
+from leakguard.rotate.host import Host, reach
 from leakguard.rotate.kit import Answer, Fail, Request, script
 
 rotate = script()

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from directory import Directory
-from host import reach
 from values import called, hashed, opens
 
+from leakguard.rotate.host import reach
 from leakguard.rotate.kit import Answer, Fail, Request, script
 
 rotate = script()

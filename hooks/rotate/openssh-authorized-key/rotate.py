@@ -16,7 +16,6 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import sessions
-from host import Host, agent, client, door, reach, refusal
 from keys import (
     Entry,
     entries,
@@ -30,6 +29,7 @@ from keys import (
     without_key,
 )
 
+from leakguard.rotate.host import Host, agent, client, door, reach, refusal
 from leakguard.rotate.kit import Answer, Fail, Request, script
 
 rotate = script()

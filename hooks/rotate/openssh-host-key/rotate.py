@@ -17,9 +17,9 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from host import Host, client, reach, refusal
 from keys import bare, fingerprint, new_pair, public_half
 
+from leakguard.rotate.host import Host, client, reach, refusal
 from leakguard.rotate.kit import Answer, Fail, Request, script
 
 rotate = script()

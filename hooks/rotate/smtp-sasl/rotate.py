@@ -23,9 +23,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import passwd
 import submission
-from host import Host, reach
 from login import is_private, offers_login, try_login
 
+from leakguard.rotate.host import Host, reach
 from leakguard.rotate.kit import Answer, Fail, Request, script
 
 rotate = script()

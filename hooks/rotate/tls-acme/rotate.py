@@ -20,9 +20,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from authority import KEY_COMPROMISE, SUPERSEDED, Authority
 from checks import file_checks, listeners, outside_checks, run_test
-from host import Host, reach
 from pair import id_of_certificate, id_of_key, names, new_key, request, serial, served
 
+from leakguard.rotate.host import Host, reach
 from leakguard.rotate.kit import Answer, Fail, Request, script
 
 rotate = script()

@@ -1,8 +1,7 @@
 """The machine whose files a rotation changes: this one, or one reached with the ssh client.
 
 A key that opens a door stays in memory: it goes through a pipe into an ssh-agent that
-lives as long as the block. The scripts that change files of a host each carry this
-same file, so that a folder is all there is to read and to pin.
+lives as long as the block. For rotation scripts, as leakguard.rotate.kit is.
 """
 
 from __future__ import annotations
