@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from host import Host
-
+from leakguard.rotate.host import Host
 from leakguard.rotate.kit import Fail
 
 ACCEPTED = re.compile(

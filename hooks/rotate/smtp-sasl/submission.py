@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from host import Host
+from leakguard.rotate.host import Host
 
 HOLDER = re.compile(r'\("smtpd",pid=(\d+)')
 PATIENCE = 10.0  # seconds for processes to end

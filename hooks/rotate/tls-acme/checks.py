@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from authority import Authority
-from host import Host
 from pair import id_of_certificate, id_of_key, names, served
 
+from leakguard.rotate.host import Host
 from leakguard.rotate.kit import Fail, Request
 
 
