@@ -28,7 +28,10 @@ _ID = re.compile(r"[0-9a-fA-F]{1,16}")
 @click.option("--reason", help="Why it is safe; reviewers read it.")
 @click.option("--until", metavar="DATE", help="Last day it holds (2027-05-21), or 'never'.")
 @click.option("--anywhere", is_flag=True, help="In every file, not only where it was found.")
-def command(finding_id: str, reason: str | None, until: str | None, anywhere: bool) -> None:
+@click.option("--report", metavar="FILE", default="", help="The JSON report that names it.")
+def command(
+    finding_id: str, reason: str | None, until: str | None, anywhere: bool, report: str
+) -> None:
     """Say why a finding is not a problem, so that it blocks no more.
 
     ID is the six digits of a report. The decision is written to
@@ -38,6 +41,7 @@ def command(finding_id: str, reason: str | None, until: str | None, anywhere: bo
     Examples:
       leakguard allow 7f3a9c --reason "sample from the vendor's public docs"
       leakguard allow 7f3a9c --reason "expired in 2019" --until never --anywhere
+      leakguard allow 7f3a9c --reason "a sample" --report leakguard.json
     """
     if not reason or not any(char.isalpha() for char in reason):
         raise UsageError(
@@ -55,7 +59,7 @@ def command(finding_id: str, reason: str | None, until: str | None, anywhere: bo
         raise UsageError("this is not a git repository", "allowances live in a repository")
     _check_place(top)
     try:
-        found = recent.find(repository.git_folder(top), finding_id)
+        found = recent.find(repository.git_folder(top), finding_id, report)
         paths = (
             {""}
             if anywhere

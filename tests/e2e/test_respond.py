@@ -265,3 +265,46 @@ def test_a_pipeline_opens_incidents_without_questions(leaked: tuple[Repo, Plante
     told = json.loads((case / "record.json").read_text())
     assert told["source"] == "pipeline"
     assert told["severity"]["level"] == 0
+
+
+def test_a_finding_of_a_pipeline_is_allowed_by_its_report(started: Repo) -> None:
+    started.plant("app.py", fake("allowed"))
+    report = started.run(
+        sys.executable, "-P", "-m", "leakguard", "scan", "--format", "json", ok=False
+    ).output  # fmt: skip
+    number = json.loads(report)["findings"][0]["id"]
+    (started.path / ".git" / "leakguard" / "last.json").unlink()
+    path = started.write("leakguard.json", report)
+    words = ("allow", number, "--reason", "a sample of the vendor")
+    assert started.leakguard(*words, ok=False).status == 2
+    started.leakguard(*words, "--report", str(path))
+    started.leakguard("scan", "app.py")
+
+
+def test_the_other_half_reopens_what_was_thought_a_half_only(started: Repo) -> None:
+    half = ("respond", "--manual", "--provider", "vsync", "--environment", "production")
+    started.leakguard(
+        *half, "--class", "cloud-access-key", "--label", "VSYNC_CONFIG", "--channel", "ci-log",
+        "--where", "run 12", "--audience", "internal", "--fact", "other-half:vsync=no",
+    )  # fmt: skip
+    before = record(started)
+    started.leakguard(
+        *half, "--class", "dek-passphrase", "--label", "VSYNC_PASSPHRASE", "--channel", "chat",
+        "--where", "#ops", "--audience", "internal",
+    )  # fmt: skip
+    told = record(started)
+    assert len(started.leakguard("list", "--all").output.splitlines()) == 1
+    assert [one["label"] for one in told["secrets"]] == ["VSYNC_CONFIG", "VSYNC_PASSPHRASE"]
+    assert told["severity"]["level"] < before["severity"]["level"] or told["severity"]["level"] == 0
+    assert any(step["key"] == "vault-inventory" for step in told["steps"])
+    assert not any(step["key"] == "vault-inventory" for step in before["steps"])
+
+
+def test_the_gate_is_installed_as_the_mitigation(leaked: tuple[Repo, Planted]) -> None:
+    repo, _ = leaked
+    repo.leakguard("respond", finding(repo))
+    repo.leakguard("mitigate", "1", "--gate")
+    (told,) = record(repo)["mitigations"]
+    assert told["state"] == "shipped"
+    assert repo.head()[:7] in told["reference"]
+    assert (repo.path / ".git" / "hooks" / "pre-commit").exists()
