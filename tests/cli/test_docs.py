@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -110,3 +111,27 @@ def test_the_readme_counts_the_rules() -> None:
     rules = rule_files.read_bundled()
     providers = {rule.provider for rule in rules}
     assert f"{len(rules):,} rules for {len(providers)} providers" in README
+
+
+def test_the_page_of_rotations_lists_every_script_as_its_manifest_says() -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        import rotation_table
+    finally:
+        sys.path.pop(0)
+    page = (ROOT / "docs" / "rotation.md").read_text(encoding="utf-8")
+    assert rotation_table.page(page) == page, "run docs/rotation_table.py"
+
+
+def test_every_extra_that_a_rotation_script_names_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for path in (ROOT / "hooks" / "rotate").glob("*/manifest.yml"):
+        named = re.search(r"extra: [\"\']?([a-z0-9-]*)", path.read_text(encoding="utf-8"))
+        assert not named or not named[1] or named[1] in extras, path
+
+
+def test_every_guard_that_refuses_is_in_the_catalogue() -> None:
+    catalogue = (ROOT / "docs" / "guards.md").read_text(encoding="utf-8")
+    for path in (ROOT / "leakguard").rglob("*.py"):
+        for guard in re.findall(r'"(G-\d\d)"', path.read_text(encoding="utf-8")):
+            assert f"| {guard} |" in catalogue, f"{guard} of {path.name}"
