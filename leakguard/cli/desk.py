@@ -129,13 +129,15 @@ class Desk:
         from leakguard.respond.late import completed
 
         new, now = provisional(events, self.now()), self.now()
-        for row in self.store.listing(limit=RECENT):
-            if now - row.opened_at > RETENTION or row.drill != new.opened.drill:
-                continue
-            earlier = self.store.load(row.id)
-            if not earlier.merged_into and completed(earlier, new, self.knowledge(preset).sets):
-                return earlier.id
-        return ""
+        fresh = [
+            row.id
+            for row in self.store.listing(limit=RECENT)
+            if now - row.opened_at <= RETENTION and row.drill == new.opened.drill
+        ]
+        earlier = [self.store.load(name) for name in fresh]
+        open_ones = [one for one in earlier if not one.merged_into]
+        found = completed(open_ones, new, self.knowledge(preset).sets)
+        return found.id if found else ""
 
     def facts(self, incident: Incident, key: str) -> Facts:
         """What is known, for one step."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from leakguard import event as ev
 from leakguard.cli import console
 from leakguard.cli.desk import Desk, pass_desk, refuse
-from leakguard.cli.named import secret_of
+from leakguard.cli.named import ids, secret_of
+from leakguard.errors import UsageError
 from leakguard.facts import ENVIRONMENTS
 from leakguard.incident import Incident, SecretState
+from leakguard.load.inventory import inventory
 from leakguard.report.style import clean
 from leakguard.respond import actions
+from leakguard.respond.companions import Contained, expand
 from leakguard.rule import CLASSES
 
 
@@ -61,6 +66,56 @@ def secret_add(
         ]  # fmt: skip
 
     desk.tell(desk.change(number, decide))
+
+
+@secret.command("import")
+@click.argument("number", metavar="INCIDENT")
+@click.argument("path", metavar="FILE")
+@click.option("--within", required=True, metavar="S1", help="The secret that opened it.")
+@click.option("--container", help="Which container of the file; the only one by default.")
+@pass_desk
+def secret_import(desk: Desk, number: str, path: str, within: str, container: str | None) -> None:
+    """Add everything that a container held, and the containers within it (docs/response.md).
+
+    What the file does not list has to be listed first; it is named, and the step
+    that asks for it stays open.
+
+    \b
+    Examples:
+      leakguard secret import 12 inventory.yml --within S1 --container vault/prod
+    """
+    known = inventory(path)
+    start = container or (next(iter(known)) if len(known) == 1 else "")
+    if start not in known:
+        raise UsageError("which container?", f"there are: {ids(known)}")
+    found = expand(known, start)
+
+    def decide(now: Incident) -> list[ev.Event]:
+        return _held(now, secret_of(now, within), start, found.contents)
+
+    incident = desk.change(number, decide)
+    desk.tell(incident)
+    for name, why in found.enumerate_first:
+        console.show(f"Not listed: {clean(name)} ({clean(why)})\n")
+
+
+def _held(now: Incident, opener: str, start: str, contents: Sequence[Contained]) -> list[ev.Event]:
+    """Each content as a secret of its own, under the one that opened it."""
+    owners = {start: opener}
+    events: list[ev.Event] = []
+    for one in contents:
+        content = one.content
+        name = f"S{len(now.secrets) + len(events) + 1}"
+        holder = owners[one.within]
+        events.append(
+            ev.SecretAdded(
+                name, content.secret_class, provider=content.provider, label=content.name,
+                environment=content.environment, reason=f"contained-in:{holder}", within=holder,
+            )
+        )  # fmt: skip
+        if content.opens:
+            owners.setdefault(content.opens, name)
+    return events
 
 
 @secret.command("move")

@@ -8,25 +8,37 @@ from dataclasses import replace
 from leakguard import event as ev
 from leakguard.incident import Incident
 from leakguard.respond import classify
-from leakguard.respond.companions import CompanionSet, Dump, Item, evaluate
+from leakguard.respond.companions import CompanionSet, Dump, evaluate
 
 
-def completed(earlier: Incident, new: Incident, sets: Sequence[CompanionSet]) -> tuple[str, ...]:
-    """The sets of which `earlier` held a half that `new` completes, or may complete.
+def completed(
+    earlier: Sequence[Incident], new: Incident, sets: Sequence[CompanionSet]
+) -> Incident | None:
+    """The oldest of the incidents whose half `new` completes, or may complete; None without one.
 
-    Whether parts that were found apart belong together only a person knows;
-    until somebody says no, they do (V-02).
+    Halves of several incidents count together, as the shares of one key do. Whether parts that
+    were found apart belong together only a person knows; until somebody says no, they do (V-02).
     """
-    before = {
-        one.set: one
-        for one in evaluate(sets, classify.dumps_of(earlier), classify.answers(earlier))
-    }
-    halves = [name for name, one in before.items() if one.state == "half"]
-    if not halves:
-        return ()
-    both = [*classify.dumps_of(earlier), *(_renamed(one) for one in classify.dumps_of(new))]
-    chosen = [one for one in sets if one.id in halves]
-    return tuple(one.set for one in evaluate(chosen, both, {}) if one.open)
+    for one in sets:
+        halves = [kept for kept in earlier if _is_half(kept, one)]
+        if halves and _open(one, [*halves, new]):
+            return min(halves, key=lambda kept: kept.opened_at)
+    return None
+
+
+def _is_half(incident: Incident, one: CompanionSet) -> bool:
+    dumps, answers = classify.dumps_of(incident), classify.answers(incident)
+    return any(result.state == "half" for result in evaluate([one], dumps, answers))
+
+
+def _open(one: CompanionSet, incidents: Sequence[Incident]) -> bool:
+    """Whether everything that these incidents hold opens what the set opens."""
+    dumps = [
+        _renamed(dump, incident.id)
+        for incident in incidents
+        for dump in classify.dumps_of(incident)
+    ]
+    return any(result.open for result in evaluate([one], dumps, {}))
 
 
 def joined(earlier: Incident, events: Sequence[ev.Event]) -> list[ev.Event]:
@@ -55,11 +67,7 @@ def joined(earlier: Incident, events: Sequence[ev.Event]) -> list[ev.Event]:
     return told
 
 
-def _renamed(dump: Dump) -> Dump:
-    """The same dump with names that no secret of the earlier incident has."""
-    items = tuple(_item(one) for one in dump.items)
-    return Dump(f"new:{dump.id}", items, dump.linked)
-
-
-def _item(item: Item) -> Item:
-    return replace(item, secret=f"new:{item.secret}")
+def _renamed(dump: Dump, incident: str) -> Dump:
+    """The same dump with names that no other incident has."""
+    items = tuple(replace(one, secret=f"{incident}:{one.secret}") for one in dump.items)
+    return Dump(f"{incident}:{dump.id}", items, dump.linked)

@@ -308,3 +308,42 @@ def test_the_gate_is_installed_as_the_mitigation(leaked: tuple[Repo, Planted]) -
     assert told["state"] == "shipped"
     assert repo.head()[:7] in told["reference"]
     assert (repo.path / ".git" / "hooks" / "pre-commit").exists()
+
+
+def test_what_a_container_held_leaked_with_it(started: Repo) -> None:
+    started.leakguard(
+        "respond", "--manual", "--class", "vault-token", "--label", "root", "--channel", "chat",
+        "--where", "#ops", "--environment", "production",
+    )  # fmt: skip
+    listed = started.write(
+        "inventory.yml",
+        "vault/prod:\n"
+        "  - {name: DATABASE_URL, class: database-password, provider: postgresql}\n"
+        "  - {name: BACKUP_KEY, class: dek-passphrase, opens: backup/nightly}\n"
+        "  - {name: OTHER_KEY, class: dek-passphrase, opens: backup/weekly}\n"
+        "backup/nightly:\n"
+        "  - {name: old root, class: personal-password, opens: vault/prod}\n",
+    )
+    words = ("secret", "import", "1", str(listed), "--within", "S1")
+    assert "which container?" in started.leakguard(*words, ok=False).output
+    shown = started.leakguard(*words, "--container", "vault/prod").output
+    assert "Not listed: backup/weekly" in shown
+    told = {one["label"]: one for one in record(started)["secrets"]}
+    assert told["DATABASE_URL"]["within"] == "S1"
+    assert told["old root"]["within"] == told["BACKUP_KEY"]["secret"]
+    assert len(told) == 5
+
+
+def test_shares_of_one_key_count_together_over_incidents(started: Repo) -> None:
+    share = (
+        "respond", "--manual", "--class", "unseal-share", "--provider", "vault",
+        "--environment", "production", "--audience", "internal", "--fact", "other-half=no",
+    )  # fmt: skip
+    for number, channel in enumerate(("chat", "ticket", "wiki"), 1):
+        place = ("--label", f"unseal share {number}", "--channel", channel)
+        started.leakguard(*share, *place, "--where", f"place {number}")
+    left = started.leakguard("list", "--all").output.splitlines()
+    told = record(started)
+    assert len(left) == 1  # each joined the first
+    assert len(told["secrets"]) == 3
+    assert told["severity"]["level"] == 0
