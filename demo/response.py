@@ -70,8 +70,7 @@ def play(stage: Stage, database: Database, say: Callable[[str], None]) -> None:
     where = [f"host=127.0.0.1,port={database.port}".split(","), ["admin_user=admin"],
              ["role=billing", "partner=billing_b", "sslmode=disable"]]  # fmt: skip
     target = [word for pairs in where for pair in pairs for word in ("--target", pair)]
-    words = ("leakguard", "rotate", "1", "--script", "postgresql", *target,
-             "--slot", "admin=env:ADMIN")  # fmt: skip
+    words = ("leakguard", "rotate", "1", *target, "--slot", "admin=env:ADMIN")
     seen += stage.show(*words, expect=0)
     say("Then for real: two passwords side by side, then the leaked one ends, with its sessions")
     number = re.search(r"LG-\d{4}-\d{4}", seen)

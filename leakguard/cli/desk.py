@@ -97,16 +97,6 @@ class Desk:
 
         return self.store.change(self.store.resolve(number), decided, actor=self.actor, at=self.now)
 
-    def refresh(self, number: str) -> Incident:
-        """What follows from what somebody else recorded: a rotation, another machine."""
-        from leakguard.respond.consequences import following
-
-        def decided(now: Incident) -> Sequence[ev.Event]:
-            known = self.knowledge(now.opened.preset)
-            return [] if now.over else following(now, known, self.now())
-
-        return self.store.change(self.store.resolve(number), decided, actor=self.actor, at=self.now)
-
     def open(self, events: Sequence[ev.Event], preset: str) -> Incident:
         """A new incident, with everything that follows from what is known.
 

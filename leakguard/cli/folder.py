@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 
 from leakguard.cli.desk import Desk
 from leakguard.errors import UsageError
@@ -27,15 +28,23 @@ def write(desk: Desk, incident: Incident, folder: str) -> str:
         "notice.md": _notice(desk, incident),
     }
     place = os.path.join(folder, incident.id)
+    if os.path.islink(place):
+        raise UsageError(f"{place!r} is a link", "name a folder that is none")
     try:
         os.makedirs(place, exist_ok=True)
         for name, text in files.items():
-            path = os.path.join(place, name)
-            with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-                file.write(text)
+            _put(os.path.join(place, name), text)
     except OSError as error:
         raise UsageError(f"cannot write {place!r}", cause=error.strerror or "") from None
     return place
+
+
+def _put(path: str, text: str) -> None:
+    """Write a new file in place of what is there: a repository may hold a link of that name."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    with open(path, "x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        file.write(text)
 
 
 def _notice(desk: Desk, incident: Incident) -> str:

@@ -74,7 +74,8 @@ def choose(found: list[Leak], wanted: str | None, where: str) -> Leak:
             f"{len(fitting)} findings in {where}; which one?",
             *(f"leakguard respond {_short(one)}    {_told(one)}" for one in fitting[:10]),
         )
-    return fitting[0]
+    places = tuple(dict.fromkeys(place for one in fitting for place in one.places))
+    return replace(fitting[0], places=places)  # a report may name each place by itself
 
 
 def beside(chosen: Leak, found: list[Leak]) -> list[Leak]:

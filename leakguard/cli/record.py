@@ -63,7 +63,8 @@ def evidence() -> None:
 @click.option("--proves", type=click.Choice(PROOFS), help="What it proves.")
 @click.option("--of", "subject", default="", metavar="S1", help="Of which secret, consumer, copy.")
 @click.option("--method", type=click.Choice(METHODS), default="attestation", show_default=True,
-              metavar="METHOD", help="How that was checked: " + ", ".join(METHODS) + ".")  # fmt: skip
+              metavar="METHOD",
+              help="How that was checked: " + ", ".join(METHODS) + ".")  # fmt: skip
 @click.option("--detail", default="", help="What was seen, in one sentence.")
 @click.option("--approver", default="", metavar="NAME", help="Who else agrees; for a mere word.")
 @pass_desk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
@@ -25,8 +26,13 @@ def found_in(text: str) -> list[str]:
 
 
 def check(events: Sequence[ev.Event]) -> None:
-    """Raises RefusedError (G-20) when what is to be recorded holds a secret; never quotes it."""
-    told = [text for event in events for text in texts(event)]
+    """Raises RefusedError (G-20) when what is to be recorded holds a secret; never quotes it.
+
+    Who acts is recorded too, and may have been pasted.
+    """
+    from leakguard.cli.desk import WHO
+
+    told = [os.environ.get(WHO, ""), *(text for event in events for text in texts(event))]
     for text in dict.fromkeys(told):
         rules = found_in(text) if len(text) >= SHORTEST else []
         if rules:

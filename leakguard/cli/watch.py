@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 import click
 
@@ -18,7 +19,7 @@ from leakguard.report.style import clean
               metavar="SECONDS", help="Without --once: how often to look.")  # fmt: skip
 @pass_desk
 def command(desk: Desk, once: bool, every: int) -> int:
-    """Name every step and every update that is overdue.
+    """Name every step, update and rotation that is overdue.
 
     Exit code 7 when there is one, 0 when there is none.
 
@@ -54,4 +55,21 @@ def _late(desk: Desk) -> list[str]:
             minutes = int((now - at).total_seconds() // 60)
             lines.append(clean(f"{incident.id}  {what}  due {at:%Y-%m-%d %H:%M} UTC, "
                                f"{minutes} min ago"))  # fmt: skip
-    return lines
+    return [*lines, *_overlaps(desk, now)]
+
+
+def _overlaps(desk: Desk, now: datetime) -> list[str]:
+    """Rotations whose old value should have ended by now (G-29)."""
+    from leakguard.keep.journal import Journal
+    from leakguard.rotate.policy import RUNNING, End
+
+    late = [
+        one
+        for one in Journal(desk.store).list([one for one in RUNNING if one != End.DEAD])
+        if one.revoke_by is not None and one.revoke_by < now
+    ]
+    return [
+        clean(f"{one.incident}  the old value of {one.secret} was to end at "
+              f"{one.revoke_by:%Y-%m-%d %H:%M} UTC: leakguard rotate {one.incident} --resume")
+        for one in late
+    ]  # fmt: skip

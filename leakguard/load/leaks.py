@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from leakguard.errors import ConfigError, Place, UnreadError
+from leakguard.finding import Exposure, Validity
 from leakguard.leak import Leak, Sighting
+from leakguard.rule import CLASSES, SEVERITIES, TIERS
 from leakguard.secret import Secret
 
 MAX_BYTES = 64 * 1024 * 1024
+NAME_MAX = 200
+PATH_MAX = 4096
 KNOWN = "leakguard JSON, SARIF, GitLab, gitleaks, kingfisher, trufflehog, detect-secrets"
 
+_BROKEN = (LookupError, TypeError, AttributeError, ValueError, OverflowError)
+"""What a stranger's report brings about where its format is not kept."""
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{8,64}")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _WORDS = (
     ("database-password", ("postgres", "mysql", "mongodb", "database", "jdbc", "redis")),
     ("cloud-access-key", ("aws", "alibaba", "azure-storage", "azurestorage")),
@@ -51,7 +61,14 @@ def parse(raw: bytes, path: str) -> list[Leak]:
         if fits(found):
             try:
                 return list(convert(found, path))
-            except (KeyError, TypeError, AttributeError, ValueError, IndexError):
+            except (
+                LookupError,
+                TypeError,
+                AttributeError,
+                ValueError,
+                OverflowError,
+                StopIteration,
+            ):
                 raise ConfigError(
                     "this report lacks what its format promises",
                     "write it again with the tool that made it",
@@ -99,43 +116,73 @@ def _ours(found: Any, path: str) -> Iterator[Leak]:
         )
     for one in found["findings"]:
         yield Leak(
-            id=one["fingerprint"],
-            fingerprint=one["fingerprint"],
-            rule_id=one["rule_id"],
-            secret_class=one["class"],
-            name=one["rule_name"],
-            provider=one["provider"],
-            severity=one["severity"],
-            confidence=one["confidence"],
-            validity=one["validity"],
-            exposure=one["exposure"],
-            preview=one["preview"],
-            places=tuple(
-                Sighting(
-                    place["path"], place["start_line"], place["commit"] or "",
-                    place["author_date"] or "", place["start_column"],
-                )
-                for place in one["locations"]
-            ),
-        )  # fmt: skip
+            id=_hex(one["fingerprint"]),
+            fingerprint=_hex(one["fingerprint"]),
+            rule_id=_text(one["rule_id"]),
+            secret_class=_one_of(CLASSES, one["class"]),
+            name=_text(one["rule_name"]),
+            provider=_text(one["provider"]),
+            severity=_one_of(SEVERITIES, one["severity"]),
+            confidence=_one_of(TIERS, one["confidence"]),
+            validity=_one_of(Validity, one["validity"]),
+            exposure=_one_of(Exposure, one["exposure"]),
+            preview=_text(one["preview"]),
+            places=tuple(_our_place(place) for place in one["locations"]),
+        )
+
+
+def _our_place(place: Any) -> Sighting:
+    commit = _commit(place["commit"])
+    if place["commit"] and not commit:
+        raise ValueError("no commit")
+    return Sighting(
+        _text(place["path"], PATH_MAX), int(place["start_line"]), commit,
+        _text(place["author_date"] or ""), int(place["start_column"]),
+    )  # fmt: skip
+
+
+def _hex(told: Any) -> str:
+    """A fingerprint. Raises ValueError for anything else: it is typed, and goes into a record."""
+    if not (isinstance(told, str) and _FINGERPRINT.fullmatch(told)):
+        raise ValueError("no fingerprint")
+    return told
+
+
+def _one_of(known: Iterable[str], told: Any) -> str:
+    """One of the words that our own format has. Raises ValueError for another."""
+    if told not in [str(one) for one in known]:
+        raise ValueError("no word of this format")
+    return str(told)
+
+
+def _text(told: Any, most: int = NAME_MAX) -> str:
+    """A stranger's words, cut where nobody would read on. Raises ValueError, TypeError.
+
+    NUL and half characters cannot be part of any name, nor be kept or printed.
+    """
+    if not isinstance(told, str):
+        raise TypeError("no text")
+    if "\0" in told:
+        raise ValueError("a NUL")
+    told.encode()
+    return told if len(told) <= most else told[: most - 3] + "..."
 
 
 def _sarif(found: Any, _: str) -> Iterator[Leak]:
     for run in found["runs"]:
-        tool = str(run["tool"]["driver"]["name"])
+        tool = _text(run["tool"]["driver"]["name"])
         for result in run.get("results") or ():
             places = tuple(_sarif_place(place) for place in result.get("locations") or ())
             prints = result.get("partialFingerprints") or {}
-            own = str(prints.get("leakguard/v1", "")) if tool == "leakguard" else ""
-            rule = str(result["ruleId"])
-            yield _leak(tool, rule, places, fingerprint=own)
+            own = prints.get("leakguard/v1") if tool == "leakguard" else None
+            yield _leak(tool, result["ruleId"], places, fingerprint=_hex(own) if own else "")
 
 
 def _sarif_place(place: Any) -> Sighting:
     physical = place["physicalLocation"]
     region = physical.get("region") or {}
     return Sighting(
-        str(physical["artifactLocation"]["uri"]), int(region.get("startLine") or 0),
+        _text(physical["artifactLocation"]["uri"], PATH_MAX), int(region.get("startLine") or 0),
         column=int(region.get("startColumn") or 0),
     )  # fmt: skip
 
@@ -144,8 +191,9 @@ def _gitlab(found: Any, _: str) -> Iterator[Leak]:
     for one in found["vulnerabilities"]:
         where = one["location"]
         commit = (where.get("commit") or {}).get("sha") or ""
-        place = Sighting(str(where["file"]), int(where.get("start_line") or 0), _commit(commit))
-        tool = str(((one.get("scanner") or {}).get("id")) or "gitlab")
+        path = _text(where["file"], PATH_MAX)
+        place = Sighting(path, int(where.get("start_line") or 0), _commit(commit))
+        tool = _text((one.get("scanner") or {}).get("id") or "gitlab")
         rule = str(one["identifiers"][0]["value"])
         value = one.get("raw_source_code_extract")
         yield _leak(tool, rule, (place,), value=value if isinstance(value, str) else None)
@@ -157,18 +205,18 @@ def _gitlab(found: Any, _: str) -> Iterator[Leak]:
 def _gitleaks(found: Any, _: str) -> Iterator[Leak]:
     for one in found:
         place = Sighting(
-            str(one["File"]), int(one["StartLine"]), _commit(one.get("Commit")),
-            str(one.get("Date") or ""), int(one.get("StartColumn") or 0),
+            _text(one["File"], PATH_MAX), int(one["StartLine"]), _commit(one.get("Commit")),
+            _text(one.get("Date") or ""), int(one.get("StartColumn") or 0),
         )  # fmt: skip
         yield _leak("gitleaks", one["RuleID"], (place,), one.get("Secret"), one.get("Match"))
 
 
 def _trufflehog(found: Any, _: str) -> Iterator[Leak]:
     for one in found if isinstance(found, list) else [found]:
-        data = next(iter(one["SourceMetadata"]["Data"].values()))
+        data = [*one["SourceMetadata"]["Data"].values()][0]
         place = Sighting(
-            str(data.get("file", "")), int(data.get("line") or 0), _commit(data.get("commit")),
-            str(data.get("timestamp") or ""),
+            _text(data.get("file") or "", PATH_MAX), int(data.get("line") or 0),
+            _commit(data.get("commit")), _text(data.get("timestamp") or ""),
         )  # fmt: skip
         validity = "active" if one.get("Verified") is True else "unknown"
         yield _leak("trufflehog", one["DetectorName"], (place,), one.get("Raw"), validity=validity)
@@ -180,8 +228,8 @@ def _kingfisher(found: Any, _: str) -> Iterator[Leak]:
         git = seen.get("git_metadata") or {}
         commit = git.get("commit") or {}
         place = Sighting(
-            str(seen["path"]), int(seen.get("line") or 0), _commit(commit.get("id")),
-            str(commit.get("date") or ""),
+            _text(seen["path"], PATH_MAX), int(seen.get("line") or 0), _commit(commit.get("id")),
+            _text(commit.get("date") or ""),
         )  # fmt: skip
         told = str((seen.get("validation") or {}).get("status", "")).casefold()
         validity = {"active credential": "active", "inactive credential": "inactive"}.get(told)
@@ -195,7 +243,7 @@ def _kingfisher(found: Any, _: str) -> Iterator[Leak]:
 def _baseline(found: Any, _: str) -> Iterator[Leak]:
     for path, several in found["results"].items():
         for one in several:
-            place = Sighting(str(path), int(one["line_number"]))
+            place = Sighting(_text(path, PATH_MAX), int(one["line_number"]))
             yield _leak("detect-secrets", one["type"], (place,))
 
 
@@ -204,7 +252,7 @@ def _leak(
     *, fingerprint: str = "", validity: str = "unknown", name: str = "",
 ) -> Leak:  # fmt: skip
     """A leak of a foreign report, with an id that the same report always gives."""
-    rule = str(rule)
+    rule = _text(str(rule))
     first = places[0] if places else Sighting("")
     told = f"{tool}\0{rule}\0{first.path}\0{first.line}\0{first.commit}"
     raw = Secret(value.encode()) if isinstance(value, str) and value else None
@@ -214,7 +262,7 @@ def _leak(
         fingerprint=fingerprint,
         rule_id=rule,
         secret_class=_class(rule),
-        name=name or rule,
+        name=_text(name) if name else rule,
         validity=validity,
         exposure="committed" if first.commit else "local",
         places=places,
@@ -234,9 +282,9 @@ def _class(rule: str) -> str:
 
 
 def _commit(told: Any) -> str:
-    """A commit's name; zeros and dashes mean none."""
+    """A commit's name; zeros and dashes mean none. Never an option that git would obey."""
     text = str(told or "")
-    return text if set(text) <= set("0123456789abcdef") and text.strip("0") else ""
+    return text if _COMMIT.fullmatch(text) and text.strip("0") else ""
 
 
 _FORMATS: tuple[tuple[Callable[[Any], bool], Callable[[Any, str], Iterator[Leak]]], ...] = (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from leakguard.errors import UnreadError
@@ -19,10 +22,15 @@ MOST_COMMITS = 50
 MOST_REFS = 40
 """References that are listed for one commit."""
 
+_NAME = re.compile(r"[0-9a-f]{4,64}")
+"""A commit as git prints it; nothing that git takes for an option."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What holds one commit. `date` is its author's, ISO 8601 with the zone."""
+    """What holds one commit. `date` is its author's, ISO 8601 in UTC; empty when it has none
+    that can be.
+    """
 
     commit: str
     date: str
@@ -42,12 +50,15 @@ class Reach:
 
 
 def reach(top: str, commits: Iterable[str]) -> list[Reach]:
-    """The reach of each commit, oldest first. Raises UnreadError when git cannot be asked."""
+    """The reach of each commit that is here, oldest first; a report may tell of others.
+
+    Raises UnreadError when git cannot be asked.
+    """
     asked = gitpython(top)
     from git.exc import GitError
 
     try:
-        dated = sorted((_date(asked, commit), commit) for commit in set(commits))
+        dated = sorted(_dated(top, commits))
         half = MOST_COMMITS // 2
         chosen = dated if len(dated) <= MOST_COMMITS else dated[:half] + dated[-half:]
         return [_reach(asked, commit, date) for date, commit in chosen]
@@ -78,8 +89,32 @@ def bare(address: str) -> str:
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
 
 
-def _date(asked: Git, commit: str) -> str:
-    return str(asked.show("--no-patch", "--format=%aI", commit, "--"))
+def _dated(top: str, commits: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(author's date, commit) of those that are here.
+
+    Asked of our own git: `git show` with the repository's configuration would
+    run a program of its choice for a signature.
+    """
+    named = sorted(one for one in set(commits) if _NAME.fullmatch(one))
+    asked = git.hidden_input("".join(f"{one}^{{commit}}\n" for one in named).encode())
+    try:
+        said = (
+            git.run("cat-file", "--batch-check", folder=top, stdin=asked)[1].decode().splitlines()
+        )
+    finally:
+        os.close(asked)
+    for commit, line in zip(named, said, strict=True):
+        if line.split(" ")[1:2] == ["commit"]:
+            told = git.text("show", "--no-patch", "--format=%at", commit, "--", folder=top)
+            yield _date(told), commit
+
+
+def _date(seconds: str) -> str:
+    """What git says of a date, as a date; a commit may claim any."""
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def _reach(asked: Git, commit: str, date: str) -> Reach:

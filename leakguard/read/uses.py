@@ -28,7 +28,13 @@ def name_before(line: str, column: int) -> str:
 
 
 def line_of(top: str, path: str, number: int, commit: str = "") -> str:
-    """One line of a file as it is, or was in a commit; nothing when it cannot be read."""
+    """One line of a file as it is, or was in a commit; nothing when it cannot be read.
+
+    A path may come from a stranger's report: nothing outside of the repository
+    is looked at.
+    """
+    if "\0" in path:
+        return ""
     if commit:
         try:
             text = git.output(
@@ -56,8 +62,11 @@ def places_of(top: str, name: str) -> list[str]:
 
 
 def _contents(top: str, path: str) -> str:
-    full = os.path.join(top, path)
-    if os.path.islink(full) or not os.path.isfile(full):
+    top = os.path.realpath(top)
+    full = os.path.normpath(os.path.join(top, path))
+    if os.path.realpath(full) != full or not full.startswith(top + os.sep):
+        return ""  # a link, or a way out
+    if not os.path.isfile(full):
         return ""
     try:
         with open(full, "rb") as file:

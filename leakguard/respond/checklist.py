@@ -37,12 +37,11 @@ def opened_text(
 ) -> str:
     """What a new incident is about, and what to do first; the rest as counts, to fit a screen."""
     found = sections(incident, preset, now)
-    first, *later = found or [None]
     parts = [*_opening(incident, told)]
-    if first is not None:
-        parts += ["", _heading(first), *_new_rows(first)]
+    for section in found[:1]:
+        parts += ["", _heading(section), *_new_rows(section)]
     parts += [""]
-    for section in later:
+    for section in found[1:]:
         count = sum(1 for row in section.rows if row.step.mandatory and not _takes_back(row))
         parts += [f"{_heading(section)}: {count} step{'s' * (count != 1)}"] if count else []
     parts += ["", f"All of them: leakguard checklist {incident.id}"]

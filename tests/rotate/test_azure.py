@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from servers import azure, free_port, place
+from servers.github_api import Said
 
-from tests.rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
-from tests.servers import azure, free_port, place
-from tests.servers.github_api import Said
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 pytestmark = pytest.mark.skipif(bool(azure.available()), reason=f"azure: {azure.available()}")
 

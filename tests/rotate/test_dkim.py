@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from servers import dns, place, until
 
-from tests.rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
-from tests.servers import dns, place, until
+from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
 
 pytestmark = pytest.mark.skipif(bool(dns.available()), reason=dns.available())
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from servers import free_port, gcp
+from servers.github_api import Said
 
-from tests.rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
-from tests.servers import free_port, gcp
-from tests.servers.github_api import Said
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 pytestmark = pytest.mark.skipif(bool(gcp.available()), reason=f"gcp: {gcp.available()}")
 

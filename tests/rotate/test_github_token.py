@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from servers import free_port, github_api, lacking
 
-from tests.rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
-from tests.servers import free_port, github_api, lacking
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 pytestmark = pytest.mark.skipif(
     bool(lacking(modules=["jwt", "cryptography"])), reason=lacking(modules=["jwt", "cryptography"])

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from servers import free_port, gitlab_api
 
-from tests.rotate.drive import (
+from rotate.drive import (
     ROTATION,
     SCRIPTS,
     call,
@@ -16,7 +17,6 @@ from tests.rotate.drive import (
     failing_checks,
     manifest_of,
 )
-from tests.servers import free_port, gitlab_api
 
 SCRIPT = SCRIPTS / "gitlab-token"
 USER = 7

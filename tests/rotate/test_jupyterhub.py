@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from servers import free_port, jupyterhub, place
 
-from tests.rotate.drive import (
+from rotate.drive import (
     ROTATION,
     SCRIPTS,
     call,
@@ -16,7 +17,6 @@ from tests.rotate.drive import (
     failing_checks,
     manifest_of,
 )
-from tests.servers import free_port, jupyterhub, place
 
 pytestmark = pytest.mark.skipif(
     bool(jupyterhub.available()), reason=f"jupyterhub: {jupyterhub.available()}"

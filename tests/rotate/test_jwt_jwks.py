@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from servers import free_port, jwks, place, until
 
-from tests.rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
-from tests.servers import free_port, jwks, place, until
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 pytestmark = pytest.mark.skipif(bool(jwks.available()), reason=f"jwks: {jwks.available()}")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from servers import openldap, place
 
-from tests.rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
-from tests.servers import openldap, place
+from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
 
 pytestmark = pytest.mark.skipif(bool(openldap.available()), reason=openldap.available())
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import openssh, place, until
 
-from tests.rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
-from tests.servers import openssh, place, until
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 pytestmark = pytest.mark.skipif(bool(openssh.available()), reason=openssh.available())
 

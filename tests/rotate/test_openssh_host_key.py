@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import openssh, place, program
 
-from tests.rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
-from tests.servers import openssh, place, program
+from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
 
 pytestmark = pytest.mark.skipif(bool(openssh.available()), reason=openssh.available())
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from servers import django_session, free_port, place, until
 
-from tests.rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
-from tests.servers import django_session, free_port, place, until
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 pytestmark = pytest.mark.skipif(
     bool(django_session.available()), reason=f"sessions: {django_session.available()}"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.servers import Process, free_port, lacking, launch, listening, until
+from servers import Process, free_port, lacking, launch, listening, until
 
 PACKAGES: tuple[str, ...] = ()
 

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from tests.servers import Process, free_port, lacking, launch, program, until
-from tests.servers.github_api import Asked, Fake, Said
+from servers import Process, free_port, lacking, launch, program, until
+from servers.github_api import Asked, Fake, Said
 
 PACKAGES: tuple[str, ...] = ()
 

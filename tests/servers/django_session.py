@@ -17,11 +17,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.servers import Process, free_port, lacking, launch, until
+from servers import Process, free_port, lacking, launch, until
 
 PACKAGES: tuple[str, ...] = ()
 FRAMEWORKS = ("django", "flask")
-ROOT = Path(__file__).resolve().parents[2]
+TESTS = Path(__file__).resolve().parents[1]
 
 
 def available() -> str:
@@ -71,8 +71,8 @@ def start(folder: Path, framework: str) -> Iterator[Server]:
     (folder / "password").write_text(f"!{secrets.token_hex(20)}", "utf-8")
     process = launch(
         [sys.executable, "-m", "gunicorn", "-w", "2", "-b", f"127.0.0.1:{port}",
-         "-p", folder / "pid", "--graceful-timeout", "2", "--chdir", folder, "--pythonpath", ROOT,
-         "--worker-tmp-dir", folder, f"tests.servers.django_session:{framework}_application()"],
+         "-p", folder / "pid", "--graceful-timeout", "2", "--chdir", folder, "--pythonpath", TESTS,
+         "--worker-tmp-dir", folder, f"servers.django_session:{framework}_application()"],
         log=folder / "gunicorn.log", cwd=folder,
     )  # fmt: skip
     server = Server(framework, port, folder, process)

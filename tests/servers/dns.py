@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.servers import Process, free_port, lacking, listening, program, started, until
+from servers import Process, free_port, lacking, listening, program, started, until
 
 PACKAGES = ("bind9", "opendkim", "miltertest")
 

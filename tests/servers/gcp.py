@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.servers import lacking
-from tests.servers.github_api import Asked, Fake, Said
+from servers import lacking
+from servers.github_api import Asked, Fake, Said
 
 PACKAGES: tuple[str, ...] = ()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.servers.github_api import Asked, Fake, Said, available
+from servers.github_api import Asked, Fake, Said, available
 
 __all__ = ["GitLab", "Said", "available", "start"]
 

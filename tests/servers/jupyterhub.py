@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.servers import Process, free_port, lacking, launch, until
+from servers import Process, free_port, lacking, launch, until
 
 PACKAGES: tuple[str, ...] = ()
 

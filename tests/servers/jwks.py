@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.servers import Process, free_port, lacking, launch, listening, until
+from servers import Process, free_port, lacking, launch, listening, until
 
 PACKAGES: tuple[str, ...] = ()
 AUDIENCE = "reports"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.servers import Process, free_port, lacking, listening, program, run, started, until
+from servers import Process, free_port, lacking, listening, program, run, started, until
 
 PACKAGES = ("postfix", "dovecot-core", "dovecot-imapd", "iproute2", "procps")
 

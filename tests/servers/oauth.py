@@ -22,11 +22,11 @@ from types import ModuleType
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from tests.servers import Process, free_port, lacking, launch, listening, until
+from servers import Process, free_port, lacking, launch, listening, until
 
 PACKAGES: tuple[str, ...] = ()
 
-ROOT = Path(__file__).resolve().parents[2]
+TESTS = Path(__file__).resolve().parents[1]
 REDIRECT = "https://app.example.com/back"
 MACHINE, PERSONAL, OTHER, ADMIN = "machine", "personal", "other", "administrator"
 GRANTS = {MACHINE: "client-credentials", PERSONAL: "authorization-code",
@@ -119,7 +119,7 @@ def start(folder: Path, *, reuse_protection: bool = False) -> Iterator[Server]:
     (folder / "seed.json").write_text(json.dumps(seed), "utf-8")
     process = launch(
         [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "--chdir", folder,
-         "--pythonpath", ROOT, "--worker-tmp-dir", folder, "tests.servers.oauth:application()"],
+         "--pythonpath", TESTS, "--worker-tmp-dir", folder, "servers.oauth:application()"],
         log=folder / "gunicorn.log", cwd=folder,
     )  # fmt: skip
     try:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.servers import free_port, lacking, listening, program, run, until
+from servers import free_port, lacking, listening, program, run, until
 
 PACKAGES = ("slapd", "ldap-utils")
 

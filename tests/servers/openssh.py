@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers import Process, free_port, lacking, listening, program, run, started, until
+from servers import Process, free_port, lacking, listening, program, run, started, until
 
 PACKAGES = ("openssh-server", "openssh-client", "iproute2", "procps")
 

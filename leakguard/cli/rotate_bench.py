@@ -1,0 +1,102 @@
+"""What the commands of a rotation work with: the scripts, the journal, the engine."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+import click
+
+from leakguard import event as ev
+from leakguard.cli import console, rotate_inputs
+from leakguard.cli.desk import Desk
+from leakguard.incident import Incident
+from leakguard.keep.journal import Journal, Rotation
+from leakguard.keep.store import Store, open_store
+from leakguard.report.style import clean
+from leakguard.rotate import script
+from leakguard.rotate.engine import Engine
+from leakguard.rotate.guided import Guided
+from leakguard.rotate.script import Runner, Script
+from leakguard.rotate.world import World
+from leakguard.secret import Secret
+
+
+class Bench:
+    """Opened once for each command. `attested` is what a person said beforehand, by phase."""
+
+    def __init__(self, desk: Desk, attested: Mapping[str, str] | None = None) -> None:
+        self.desk = desk
+        self._attested = dict(attested or {})
+
+    @functools.cached_property
+    def scripts(self) -> dict[str, Script]:
+        """Every script, ours and the user's own."""
+        return script.catalogue()
+
+    @functools.cached_property
+    def runners(self) -> dict[str, Runner]:
+        """Whoever carries out the phases of each script: its program, or a person."""
+        return {
+            name: Guided(one.manifest, self._ask) if one.manifest.guided else one
+            for name, one in self.scripts.items()
+        }
+
+    @functools.cached_property
+    def journal(self) -> Journal:
+        """The journal beside the incidents."""
+        return Journal(self.desk.store)
+
+    def engine(self, store: Store | None = None) -> Engine:
+        """An engine; with a store of its own for a thread."""
+        journal = Journal(store) if store is not None else self.journal
+        world = World(self.desk.now, time.sleep, tell=self._tell, follow=self._follow)
+        return Engine(store or self.desk.store, journal, self.runners, self.desk.actor, world)
+
+    def own_store(self) -> Store:
+        """A further connection, for a thread."""
+        return open_store(os.environ.get("LEAKGUARD_STORE") or None)
+
+    def slots_again(
+        self, kept: Rotation, given: Sequence[str], old: Secret | None = None
+    ) -> dict[str, Secret]:
+        """The secrets for a rotation that was begun before: they are never kept."""
+        found = self.slots(given, kept.secret)
+        if old is not None:
+            found["old"] = old
+        found |= rotate_inputs.ask_for(self.scripts[kept.script].manifest, found)
+        for one in kept.plan["deliveries"]:
+            if one["script"]:
+                manifest = self.scripts[one["script"]].manifest
+                found |= rotate_inputs.ask_for(manifest, found, one["id"])
+        return found
+
+    def slots(self, given: Sequence[str], secret: str) -> dict[str, Secret]:
+        """The secrets named on the command line, by slot."""
+        named = rotate_inputs.of_subject(rotate_inputs.pairs(given, "--slot"), secret)
+        named.pop("old", None)  # that one is checked to be what leaked
+        return {name: rotate_inputs.read(source) for name, source in named.items()}
+
+    def _follow(self, incident: Incident, events: Sequence[ev.Event]) -> Sequence[ev.Event]:
+        from leakguard.respond.consequences import with_consequences
+
+        known = self.desk.knowledge(incident.opened.preset)
+        return with_consequences(incident, events, known, self.desk.now())
+
+    def _tell(self, line: str) -> None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            console.show(f"  {clean(line)} ...\n", sys.stderr)
+
+    def _ask(self, phase: str, text: str) -> str:
+        """What a person says of a phase of theirs; nothing where nobody is."""
+        if phase in self._attested:
+            return self._attested[phase]
+        if not sys.stdin.isatty():
+            return ""
+        console.show(f"\n{phase}: {clean(text)}\n", sys.stderr)
+        said: str = click.prompt("What shows that it is done (empty: it is not)",
+                                 default="", show_default=False, err=True)  # fmt: skip
+        return said.strip()

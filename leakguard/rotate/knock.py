@@ -1,0 +1,127 @@
+"""Proving the end: both credentials knock, round after round, until it is a proof or hopeless."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from leakguard.event import Event
+from leakguard.rotate.answer import Reply
+from leakguard.rotate.desk import PASSING, passes
+from leakguard.rotate.order import Step
+from leakguard.rotate.policy import End, Outcome
+from leakguard.rotate.proof import Round, Verdict, judge, round_of, told
+from leakguard.rotate.record import Decide
+
+if TYPE_CHECKING:
+    from leakguard.rotate.walk import Walk
+
+MOST_ROUNDS = 200
+
+
+def prove(walk: Walk, step: Step) -> Outcome | None:
+    """Judge rounds that began after the last change had time to spread."""
+    walk.rest(walk.runner.manifest.propagation_seconds)
+    walk.intend(step)
+    rounds, public, reply = _rounds(walk, step)
+    verdict = judge(rounds, walk.runner.manifest.rounds)
+    walk.world.crash("after_effect", step.key)
+    detail = f"{verdict.value}: {told(rounds)}{_doubt(walk)}"
+    uses = walk.record.discovered(reply.more.get("used_by", ()))
+    if verdict is Verdict.DEAD:
+        dead = walk.record.dead(rounds, _doubt(walk), final=step.key == walk.steps[-1].key)
+        walk.finish(step, "done", public, walk.told(step, "done", uses, dead, detail=detail))
+        return None
+    if verdict is Verdict.ALIVE:
+        alive = walk.record.alive(rounds)
+        events = walk.told(step, "failed", uses, alive, detail=detail)
+        walk.finish(step, "failed", public, events, end=End.FAILED)
+        return walk.outcome(
+            End.FAILED, step, f"the leaked one is NOT dead: {detail}",
+            f"a further run ends it once more: {walk.resume}",
+        )  # fmt: skip
+    events = walk.told(step, "unknown", uses, detail=detail)
+    walk.finish(step, "unknown", public, events, end=End.UNKNOWN)
+    why = f"nothing proves it dead: {reply.message or detail}"
+    return walk.outcome(End.UNKNOWN, step, why, *_hints(walk, rounds))
+
+
+def again(walk: Walk) -> Outcome:
+    """A proof on demand, of a rotation at any stage after the end of the old one began."""
+    if walk.rotation.state == End.CLOSED:
+        return _after_the_end(walk)
+    keys = [one.key for one in walk.steps if one.key.startswith("prove") and walk.begun(one.key)]
+    step = Step(keys[-1] if keys else "prove", "probe")
+    return prove(walk, step) or walk.outcome(End.DEAD, step, "proven dead once more")
+
+
+def _after_the_end(walk: Walk) -> Outcome:
+    """The new value is shredded by now, so only a resurrection can be shown for certain."""
+    step = Step("prove-again", "probe")
+    said = _round(walk.ask(step))
+    alive = judge([said], 1) is Verdict.ALIVE
+    noted = walk.record.noted(step.key, "failed" if alive else "done", told([said]))
+    walk.change(noted, *([walk.record.alive([said])] if alive else []))
+    end = End.FAILED if alive else End.CLOSED
+    return Outcome(walk.rotation.id, end, told([said]), step=step.key)
+
+
+def now(walk: Walk) -> Reply:
+    """What the script sees; users that nobody listed are recorded, and a resurrection."""
+    reply = walk.ask(Step("observe", "observe"))
+    parts: list[Event | Decide] = [walk.record.discovered(reply.more.get("used_by", ()))]
+    alive = reply.ok and reply.more["state"].get("old") == "active"
+    if alive and walk.rotation.state in ("closed", "dead"):
+        parts.append(walk.record.alive([Round("unknown", "accepted", method="metadata")]))
+    walk.change(*parts)
+    return reply
+
+
+def _rounds(walk: Walk, step: Step) -> tuple[list[Round], dict[str, Any], Reply]:
+    manifest = walk.runner.manifest
+    extra = int(walk.policy.patience / max(manifest.interval_seconds, 0.05))
+    most = manifest.rounds + min(MOST_ROUNDS, extra)
+    rounds: list[Round] = []
+    evidence: list[Any] = []
+    while True:
+        reply = walk.ask(step)
+        rounds.append(_round(reply))
+        evidence += [dict(one) for one in reply.evidence]
+        dead = judge(rounds, manifest.rounds) is Verdict.DEAD
+        if dead or len(rounds) >= most or _hopeless(rounds, reply, manifest.rounds):
+            kept = {"rounds": [asdict(one) for one in rounds], "evidence": evidence[-MOST_ROUNDS:]}
+            return rounds, kept | {"message": reply.message, "stderr": reply.stderr}, reply
+        walk.rest(manifest.interval_seconds)
+
+
+def _doubt(walk: Walk) -> str:
+    """What makes a refusal prove less: the value given for the old one never worked here."""
+    before = walk.rotation.step("baseline")
+    if before is None or before.public.get("old") != "refused":
+        return ""
+    return "; it was refused before the rotation too: is it the value that leaked?"
+
+
+def _round(reply: Reply) -> Round:
+    if reply.ok:
+        return round_of(reply.more["probe"])
+    gone = "unreachable" if reply.error in PASSING else "unknown"
+    return Round(gone, gone)
+
+
+def _hopeless(rounds: Sequence[Round], reply: Reply, needed: int) -> bool:
+    """Whether further rounds would say the same: a definite error, or nobody can knock."""
+    if not reply.ok:
+        return not passes(reply)
+    last = rounds[-needed:]
+    return len(last) >= needed and all(
+        one.new == "accepted" and one.old == "unknown" for one in last
+    )
+
+
+def _hints(walk: Walk, rounds: Sequence[Round]) -> list[str]:
+    hints = [f"then a further run: {walk.resume}"]
+    if "old" not in walk.secrets and rounds[-1].new == "accepted":
+        hints.insert(0, "nobody could knock with the leaked value: give it again with --old")
+    return hints

@@ -1,0 +1,158 @@
+"""A new value in Google Cloud Secret Manager: added first, the leaked version disabled after."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from servers import free_port, gcp, secret_stores
+from servers.github_api import Asked, Fake, Said
+
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, hurried, manifest_of
+
+pytestmark = pytest.mark.skipif(bool(gcp.available()), reason=f"gcp: {gcp.available()}")
+
+SCRIPT = SCRIPTS / "gcp-secret-manager"
+
+
+@pytest.fixture
+def server() -> Iterator[secret_stores.SecretManager]:
+    with secret_stores.secret_manager() as running:
+        yield running
+
+
+ALL = frozenset({"access", "add", "list", "enable", "disable"})
+
+
+@pytest.fixture
+def parts(server: secret_stores.SecretManager) -> dict[str, Any]:
+    _, admin = server.key(server.account("rotator", ALL))
+    values = {"old": secrets.token_hex(16), "new": secrets.token_hex(16), "admin": admin}
+    server.have("db", secrets.token_hex(4), secrets.token_hex(4), values["old"])
+    where = {"endpoint": server.url, "project": gcp.PROJECT, "secret": "db"}
+    return {"target": where, "consumer": where, "secrets": values}
+
+
+def enabled(server: secret_stores.SecretManager) -> list[str]:
+    return [one["value"] for one in server.versions["db"] if one["state"] == "ENABLED"]
+
+
+def add(server: secret_stores.SecretManager, value: str) -> None:
+    server.versions["db"].append({"value": value, "state": "ENABLED"})
+
+
+def count(server: secret_stores.SecretManager) -> int:
+    return len(server.versions["db"])
+
+
+def test_the_script_is_what_its_manifest_says() -> None:
+    said = call(SCRIPT, "describe", target={})["capabilities"]
+    assert said["dry_run"] == manifest_of(SCRIPT)["dry_run"]
+
+
+def test_a_version_is_added_once_and_older_ones_are_disabled(
+    server: secret_stores.SecretManager, parts: dict[str, Any]
+) -> None:
+    values = parts["secrets"]
+    plan = done(SCRIPT, "plan", **parts)
+    assert failing_checks(plan) == []
+    assert len(plan["known"]) == 3
+    hurried(SCRIPT, "distribute", **parts, plan=plan, dry_run=True)
+    assert len(enabled(server)) == 3
+    assert done(SCRIPT, "distribute", **parts, plan=plan)["status"] == "done"
+    assert enabled(server) == [values["new"]]
+    assert hurried(SCRIPT, "distribute", **parts, plan=plan)["status"] == "already"
+    assert count(server) == 4
+    assert done(SCRIPT, "confirm", **parts)["method"] == "config"
+    state = done(SCRIPT, "observe", **parts)["state"]
+    assert (state["old"], state["new"]) == ("absent", "active")
+
+
+def test_a_crash_between_adding_and_disabling_is_made_good(
+    server: secret_stores.SecretManager, parts: dict[str, Any]
+) -> None:
+    keep = parts | {"target": parts["target"] | {"old_versions": "keep"}}
+    hurried(SCRIPT, "distribute", **keep)
+    assert len(enabled(server)) == 4
+    assert hurried(SCRIPT, "distribute", **parts)["status"] == "done"
+    assert enabled(server) == [parts["secrets"]["new"]]
+
+
+def test_the_way_back_adds_the_old_value_out_of_its_version(
+    server: secret_stores.SecretManager, parts: dict[str, Any]
+) -> None:
+    plan = hurried(SCRIPT, "plan", **parts)
+    old = parts["secrets"]["old"]
+    hurried(SCRIPT, "distribute", **parts, plan=plan)
+    without = {name: one for name, one in parts["secrets"].items() if name != "old"}
+    done(SCRIPT, "rollback", **parts | {"secrets": without}, plan=plan)
+    assert set(enabled(server)) == {old}
+    assert hurried(SCRIPT, "rollback", **parts, plan=plan)["status"] == "already"
+
+
+def test_somebody_elses_version_is_not_pushed_aside(
+    server: secret_stores.SecretManager, parts: dict[str, Any]
+) -> None:
+    plan = hurried(SCRIPT, "plan", **parts)
+    other = secrets.token_hex(8)
+    add(server, other)
+    assert failed(SCRIPT, "distribute", **parts, plan=plan) == "conflict"
+    assert failed(SCRIPT, "rollback", **parts, plan=plan) == "conflict"
+    assert other in enabled(server)
+    assert failing_checks(hurried(SCRIPT, "plan", **parts)) == [
+        "the secret holds the value that leaked"
+    ]
+
+
+class Reader(Fake):
+    """An application that tells which version it has read."""
+
+    version: Any = None
+
+    def answer(self, _: Asked) -> Said:
+        return Said(200, {"version": self.version})
+
+
+def test_it_is_confirmed_by_who_reads_it(parts: dict[str, Any]) -> None:
+    reader = Reader()
+    assert failed(SCRIPT, "confirm", **parts) == "conflict"
+    hurried(SCRIPT, "distribute", **parts)
+    (latest,) = hurried(SCRIPT, "observe", **parts)["state"]["credentials"]
+    with reader.serving():
+        one = parts | {"target": parts["target"] | {"health_url": reader.url}}
+        for version, status in ((None, "pending"), ("another", "pending"), (latest["id"], "done")):
+            reader.version = version
+            assert hurried(SCRIPT, "confirm", **one)["status"] == status
+    assert done(SCRIPT, "confirm", **one)["status"] == "pending"
+
+
+@pytest.mark.parametrize("gone", sorted(ALL))
+def test_each_missing_permission_is_named(
+    server: secret_stores.SecretManager, parts: dict[str, Any], gone: str
+) -> None:
+    _, admin = server.key(server.account("other", ALL - {gone}))
+    parts["secrets"]["admin"] = admin
+    plan = hurried(SCRIPT, "plan", **parts)
+    assert failing_checks(plan) == [f"may secretmanager.versions.{gone}"]
+    if gone != "enable":  # only going back needs that
+        assert failed(SCRIPT, "distribute", **parts) == "permission"
+
+
+def test_what_is_no_key_file_is_said_to_be_none(parts: dict[str, Any]) -> None:
+    parts["secrets"]["admin"] = "{}"
+    assert failed(SCRIPT, "plan", **parts) == "unsupported"
+
+
+def test_faults_have_a_class(server: secret_stores.SecretManager, parts: dict[str, Any]) -> None:
+    for status, kind in ((401, "auth"), (404, "not_found"), (429, "quota"), (503, "network")):
+        server.faults = [
+            Said(200, {"access_token": secrets.token_hex(4), "expires_in": 60}),
+            Said(status, {}),
+        ]
+        assert failed(SCRIPT, "distribute", **parts) == kind
+    for address, kind in ((f"http://127.0.0.1:{free_port()}", "network"),
+                          ("http://store.example.com", "unsupported")):  # fmt: skip
+        where = parts["target"] | {"endpoint": address}
+        assert failed(SCRIPT, "distribute", **parts | {"target": where}) == kind
