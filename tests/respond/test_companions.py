@@ -216,7 +216,6 @@ def test_a_set_says_what_it_opens_what_it_asks_and_where_it_comes_from(name: str
 
 
 def test_the_rules_that_sets_name_exist() -> None:
-    """Those of vsync have no rule of their own yet; its labels find them."""
     from fnmatch import fnmatchcase
 
     known = [rule.id for rule in read_bundled()]
@@ -227,7 +226,7 @@ def test_the_rules_that_sets_name_exist() -> None:
         for glob in match.rules
         if not any(fnmatchcase(rule, glob) for rule in known)
     }
-    assert unknown == {"vsync-config*", "vsync-passphrase*"}
+    assert unknown == set()
 
 
 def test_a_client_secret_alone_is_no_sign_of_an_admin_token() -> None:
