@@ -213,7 +213,7 @@ def _gitleaks(found: Any, _: str) -> Iterator[Leak]:
 
 def _trufflehog(found: Any, _: str) -> Iterator[Leak]:
     for one in found if isinstance(found, list) else [found]:
-        data = [*one["SourceMetadata"]["Data"].values()][0]
+        data, *_ = one["SourceMetadata"]["Data"].values()
         place = Sighting(
             _text(data.get("file") or "", PATH_MAX), int(data.get("line") or 0),
             _commit(data.get("commit")), _text(data.get("timestamp") or ""),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 
@@ -13,6 +15,12 @@ from leakguard.secret import MASK, Secret
 
 LONGEST = 16 * 1024
 """So much of a script's standard error is kept; its end tells most."""
+
+_PUBLIC = re.compile(
+    rb"\b(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9-]{4,40}@openssh\.com)"
+    rb" ([A-Za-z0-9+/]{40,2000}={0,2})"
+)
+"""The public half of a key: the text of the private one contains it, and it is no secret."""
 
 _packs: list[Pack] = []
 
@@ -36,7 +44,13 @@ class Redactor:
         if text in self._short:
             return MASK
         data = text.encode("utf-8", "replace")
-        return _without(data, self._known.spans(data)).decode("utf-8", "replace")
+        public = [found.span(2) for found in _PUBLIC.finditer(data) if _is_public(found)]
+        spans = [
+            (low, high)
+            for low, high in self._known.spans(data)
+            if not any(start <= low and high <= stop for start, stop in public)
+        ]
+        return _without(data, spans).decode("utf-8", "replace")
 
     def clean(self, text: str) -> str:
         """`text` without known values, and without anything that a rule takes for a secret."""
@@ -48,6 +62,15 @@ class Redactor:
         """`clean`, except for texts that are names we need (key ids look like secrets to rules)."""
         public = frozenset(names)
         return lambda text: self.value_free(text) if text in public else self.clean(text)
+
+
+def _is_public(found: re.Match[bytes]) -> bool:
+    """Whether it is an OpenSSH public key, whose own first field says its type (RFC 4253, 6.6)."""
+    try:
+        blob = base64.b64decode(found[2], validate=True)
+    except ValueError:
+        return False
+    return blob[:4] == len(found[1]).to_bytes(4, "big") and blob[4:].startswith(found[1])
 
 
 def told(raw: bytes) -> str:

@@ -11,7 +11,16 @@ import pytest
 from servers import aws, free_port, place
 from servers.github_api import Asked, Fake, Said
 
-from rotate.drive import SCRIPTS, call, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import (
+    SCRIPTS,
+    _loaded,
+    _request,
+    call,
+    done,
+    failing_checks,
+    hurried,
+    manifest_of,
+)
 
 pytestmark = pytest.mark.skipif(bool(aws.available()), reason=f"moto: {aws.available()}")
 
@@ -22,6 +31,15 @@ MANAGER, PARAMETERS = SCRIPTS / "aws-secrets-manager", SCRIPTS / "aws-ssm"
 def server() -> Iterator[aws.Server]:
     with place() as folder, aws.start(folder) as running:
         yield running
+
+
+def failed(script: Any, phase: str, **parts: Any) -> str:
+    """The class of an error, without a process: boto3 takes a second to import."""
+    asked = _request(manifest_of(script), phase, parts.pop("secrets"), **parts)
+    answer = _loaded(script).answer(asked)
+    assert not answer["ok"], answer
+    kind: str = answer["error"]["class"]
+    return kind
 
 
 class Kept:

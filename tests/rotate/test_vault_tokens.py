@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from servers import free_port, place, vault
 
-from tests.rotate.drive import (
-    ROTATION,
+from rotate.drive import (
     SCRIPTS,
     call,
     done,
@@ -18,7 +18,6 @@ from tests.rotate.drive import (
     hurried,
     manifest_of,
 )
-from tests.servers import free_port, place, vault
 
 TOKEN, SECRET_ID = SCRIPTS / "vault-token", SCRIPTS / "vault-approle-secret-id"
 DEAD = {"method": "login", "new": "accepted", "old": "refused", "old_error": "auth",
@@ -40,7 +39,8 @@ class Leak:
         self.server = server
         self.more: dict[str, Any] = {}
         self.secrets = {"admin": server.root, "old": self.make()}
-        self.parts: dict[str, Any] = {}
+        self.rotation = f"LG-2026-0001-S1-{secrets.token_hex(4)}"
+        self.parts: dict[str, Any] = {"rotation": self.rotation}
 
     def make(self) -> str:
         raise NotImplementedError
@@ -149,7 +149,9 @@ def test_one_whose_value_was_lost_in_a_crash_is_ended(leak: Leak) -> None:
     assert again["observed"][0].split()[1] == f"{lost},"
     assert leak.secrets["new"] != value
     states = hurried(leak.script, "observe", **leak.all({}))["state"]["credentials"]
-    assert [one["id"] for one in states if one["label"] == ROTATION] == [leak.parts["new"]["id"]]
+    assert [one["id"] for one in states if one["label"] == leak.rotation] == [
+        leak.parts["new"]["id"]
+    ]
 
 
 def test_a_dry_run_and_a_plan_change_nothing(leak: Leak) -> None:
@@ -200,6 +202,8 @@ def test_the_leaked_one_must_be_this_servers(leak: Leak) -> None:
     assert len(failing_checks(leak.do("plan"))) == 1
     del leak.secrets["old"]
     leak.more.pop("accessor")
+    leak.parts.pop("old")
+    leak.parts.pop("plan")
     assert leak.fail("plan") == "missing"
 
 
@@ -222,7 +226,7 @@ def test_a_root_token_is_not_replaced_by_another_root(server: vault.Server) -> N
     leak.do("create")
     told = server.do("GET", "auth/token/lookup-self", token=leak.secrets["new"])
     assert told["policies"] == ["default"]
-    assert told["meta"] == {"rotation": ROTATION}
+    assert told["meta"] == {"rotation": leak.rotation}
     assert told["orphan"] is True
 
 

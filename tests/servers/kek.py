@@ -1,4 +1,7 @@
-"""A SoftHSM token of its own, and stores of data keys wrapped with AES key wrap."""
+"""A SoftHSM token of its own, and stores of data keys wrapped with AES key wrap.
+
+Its packages are also those of tests that run a program and no server: cryptsetup, restic, gpg.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from cryptography.hazmat.primitives import keywrap
 
 from servers import lacking, run
 
-PACKAGES = ("softhsm2",)
+PACKAGES = ("softhsm2", "cryptsetup-bin", "restic", "gnupg", "git")
 
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
 LABEL = "leakguard-test"
