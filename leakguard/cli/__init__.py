@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     except LeakguardError as problem:
         from leakguard.cli import console
 
-        console.problem(problem, _NOT_DONE.get(tuple(arguments[:2]), ""))
+        console.problem(problem, _NOT_DONE.get(tuple(arguments[:2]), ""), arguments)
         return problem.exit_code
     except KeyboardInterrupt:
         print("\nerror: interrupted; nothing was decided", file=sys.stderr)

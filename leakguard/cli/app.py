@@ -138,7 +138,7 @@ def run(arguments: list[str]) -> int:
         click.echo(help_wanted.format_message())
         return exits.USAGE
     except click.UsageError as error:
-        click.echo(f"error: {_sentence(error.format_message())}", err=True)
+        _complain(error, arguments)
         if error.ctx is not None:
             click.echo(f"  hint: {error.ctx.command_path} --help", err=True)
         return exits.USAGE
@@ -147,9 +147,18 @@ def run(arguments: list[str]) -> int:
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
-        click.echo(f"error: {_sentence(error.format_message())}", err=True)
+        _complain(error, arguments)
         return exits.USAGE
     return result if isinstance(result, int) else exits.CLEAN
+
+
+def _complain(error: click.ClickException, arguments: list[str]) -> None:
+    """click's message, without a secret that was pasted in place of a name."""
+    from leakguard.cli import console
+    from leakguard.report.style import clean
+
+    text = console.unsaid(_sentence(error.format_message()), arguments)
+    click.echo("error: " + "\n".join(map(clean, text.split("\n"))), err=True)
 
 
 def _sentence(text: str) -> str:

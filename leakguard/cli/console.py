@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
@@ -51,14 +52,27 @@ def _complain(text: str) -> None:
             show(text, sys.stderr)
 
 
-def problem(error: LeakguardError, what: str = "") -> None:
-    """An explained failure, on stderr; `what` says what did not happen because of it."""
+def problem(error: LeakguardError, what: str = "", typed: Sequence[str] = ()) -> None:
+    """An explained failure, on stderr; `what` says what did not happen because of it.
+
+    A secret that was `typed` where a name belongs is not repeated.
+    """
     from leakguard.report.problem import render
 
-    _complain(render(_discreet(error), style(sys.stderr), what=what))
+    _complain(render(_discreet(error, typed), style(sys.stderr), what=what))
+
+
+def unsaid(text: str, typed: Sequence[str]) -> str:
+    """`text` with what looks random in the words that were typed starred out."""
+    for run in {run for word in typed for run in _RUN.findall(word) if _masked(run) != run}:
+        if not _ID.fullmatch(run):
+            text = text.replace(run, "*" * len(run))
+    return text
 
 
 _RUN = re.compile(r"[A-Za-z0-9]{9,}")
+_ID = re.compile(r"[0-9a-f]{1,16}")
+"""As much of a hash as our own findings are known by."""
 _SAME_KIND = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 
 
@@ -74,8 +88,10 @@ def _masked(text: str) -> str:
     return _RUN.sub(star, text)
 
 
-def _discreet(error: LeakguardError) -> LeakguardError:
+def _discreet(error: LeakguardError, typed: Sequence[str] = ()) -> LeakguardError:
     """The same error; where it quotes a configuration, no secret that stands there by mistake."""
+    error.message, error.cause = unsaid(error.message, typed), unsaid(error.cause, typed)
+    error.hints = tuple(unsaid(hint, typed) for hint in error.hints)
     if not isinstance(error, ConfigError):
         return error
     place = error.place

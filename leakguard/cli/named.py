@@ -32,7 +32,7 @@ def when(text: str) -> str:
         return ""
     try:
         return ev.stamp(ev.instant(text))
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone can lead out of the calendar
         raise UsageError(
             f"{text!r} is no time with its zone", "2026-11-21T14:02Z, 2026-11-21T15:02+01:00"
         ) from None

@@ -115,6 +115,7 @@ def unusable(path: str, error: OSError) -> StoreError:
         "EROFS": "use a folder that can be written: LEAKGUARD_DATA=FOLDER",
         "EACCES": "use a folder that is yours: LEAKGUARD_DATA=FOLDER",
         "EPERM": "use a folder that is yours: LEAKGUARD_DATA=FOLDER",
+        "ENOENT": "put it back from a backup",
     }
     import errno
 

@@ -64,6 +64,8 @@ def _of_sqlite(error: Any) -> tuple[str, tuple[str, ...]] | None:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None and "file is not a database" in str(error):
         code = sqlite3.SQLITE_NOTADB
+    if "Could not decode" in str(error):
+        code = sqlite3.SQLITE_CORRUPT
     if code is not None and code & 0xFF == sqlite3.SQLITE_CONSTRAINT:
         return None if "UNIQUE" in str(error) else ("refused a change", ())
     return _SQLITE.get((code or 0) & 0xFF, ("cannot be used", ()))
@@ -82,4 +84,4 @@ def _of_postgresql(error: Any) -> tuple[str, tuple[str, ...]] | None:
 
 
 def _first_line(error: BaseException | None) -> str:
-    return str(error).strip().partition("\n")[0]
+    return str(error).strip().partition("\n")[0].partition(" with text ")[0]  # it would quote a row
