@@ -160,11 +160,21 @@ class Message:
     @property
     def state(self) -> str:
         """Where it stands, in one word."""
+        if self.lost:
+            return "unknown"
         if self.sent:
             return "sent"
         if self.failed:
-            return "unknown" if self.failed[-1][1].unknown else "failed"
+            return "failed"
         return "approved" if self.approvals else "draft"
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """The ways by which it may have gone, and nobody knows."""
+        told = [(at, one.through, False) for at, one in self.sent]
+        told += [(at, one.through, one.unknown) for at, one in self.failed]
+        last = {way: unknown for _, way, unknown in sorted(told)}
+        return frozenset(way for way, unknown in last.items() if unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +357,7 @@ def _changed(now: Incident, entry: Entry) -> Incident:
             return _reaching(now, Status(event.status), at)
         case ev.Reopened():
             again = replace(now, reopened=now.reopened + 1, merged_into="")
-            return _reaching(again, Status.DECLARED, at)
+            return _reaching(_anew(again), Status.DECLARED, at)
         case ev.FalsePositive():
             return _reaching(now, Status.FALSE_POSITIVE, at)
         case ev.MergedInto():
@@ -443,6 +453,27 @@ def _tasks(before: Mapping[str, Task], event: ev.ChecklistComposed) -> dict[str,
         if key not in tasks and task.state is not StepState.OPEN
     }
     return tasks | kept
+
+
+def _anew(now: Incident) -> Incident:
+    """What was shown before counts no more once it is open again: a proof of death, a review, a
+    post-mortem, a mitigation, and the steps that follow the containment. The events of it stay.
+    """
+    tasks = {
+        key: replace(task, state=StepState.OPEN, note="open again")
+        if task.state is StepState.DONE
+        and (task.step.proves or task.step.phase is not Phase.CONTAIN)
+        else task
+        for key, task in now.tasks.items()
+    }
+    secrets = {name: _unproven(one) for name, one in now.secrets.items()}
+    return replace(now, tasks=tasks, secrets=secrets, post_mortem=None, mitigations=())
+
+
+def _unproven(secret: LeakedSecret) -> LeakedSecret:
+    state = SecretState.REVOKED if secret.state in PROVEN else secret.state
+    proofs = tuple((at, proof) for at, proof in secret.proofs if proof.kind != "dead")
+    return replace(secret, state=state, proofs=proofs, reviews=())
 
 
 def _reaching(now: Incident, status: Status, at: datetime) -> Incident:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from leakguard import event as ev
 from leakguard import exits
-from leakguard.cli import console
+from leakguard.cli import console, spotless
 from leakguard.cli.desk import Desk, pass_desk
 from leakguard.report.style import clean
 
@@ -30,6 +31,7 @@ def accept_loss(desk: Desk, reason: str) -> None:
     Examples:
       leakguard audit accept-loss --reason "restored from Tuesday's backup"
     """
+    spotless.check([ev.Noted(reason)])
     desk.store.accept_loss(reason, actor=desk.actor, at=desk.now())
     console.show("Recorded. What is left is whole; what was lost stays named as lost.\n")
 

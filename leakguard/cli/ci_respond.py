@@ -69,9 +69,9 @@ def _opened(desk: Desk, leak: Leak, beside: list[Leak], top: str | None) -> Inci
         beside=tuple(beside),
         uses=where.uses,
     )
-    known = desk.store.known(report.keyed(leak.fingerprint))
+    known = desk.knows(report)
     if known:
-        number, secret = known[0]
+        number, secret = known
         return desk.change(number, lambda now: opening.occurrence(now, secret, report))
     return desk.open(opening.events(report), PRESET)
 

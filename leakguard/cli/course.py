@@ -9,6 +9,7 @@ from leakguard.cli.desk import Desk, pass_desk, refuse
 from leakguard.errors import UsageError
 from leakguard.incident import PATH, Incident, Status
 from leakguard.respond import actions, guards
+from leakguard.respond.merge import carried
 
 
 @click.command()
@@ -78,9 +79,17 @@ def merge(desk: Desk, number: str, other: str, reason: str) -> None:
     """
     gone = desk.incident(number)
     kept = desk.incident(other)
-    if gone.id == kept.id or gone.over:
+    if gone.id == kept.id or gone.over or kept.over:
         raise UsageError(f"{gone.id} cannot be merged into {kept.id}", "name two open incidents")
-    desk.tell(desk.change(kept.id, lambda now: [ev.Absorbed(gone.id), *_moved(gone, now)]))
+    if gone.opened.drill != kept.opened.drill:
+        raise UsageError("a drill is not merged with a real incident")
+
+    def decide(now: Incident) -> list[ev.Event]:
+        if gone.id in now.absorbed:  # a run that was killed half-way goes on
+            return []
+        return [ev.Absorbed(gone.id), *carried(gone, now)]
+
+    desk.tell(desk.change(kept.id, decide))
     desk.change(gone.id, lambda _: [ev.MergedInto(kept.id, reason)])
 
 
@@ -147,22 +156,3 @@ def lower(desk: Desk, number: str, level: int, reason: str, approver: str) -> No
         return [ev.SeverityLowered(level, reason, approver)]
 
     desk.tell(desk.change(number, decide))
-
-
-def _moved(gone: Incident, kept: Incident) -> list[ev.Event]:
-    """The other incident's secrets and copies under numbers that are free here."""
-    from dataclasses import replace
-
-    known = {one.added.fingerprint: one.id for one in kept.secrets.values()}
-    names: dict[str, str] = {}
-    events: list[ev.Event] = []
-    for secret in gone.secrets.values():
-        same = known.get(secret.added.fingerprint) if secret.added.fingerprint else None
-        names[secret.id] = same or f"S{len(kept.secrets) + len(events) + 1}"
-        if same is None:
-            events.append(replace(secret.added, secret=names[secret.id], within=""))
-    number = len(kept.copies)
-    for copy in gone.copies.values():
-        number += 1
-        events.append(replace(copy.added, exposure=f"X{number}", secret=names[copy.added.secret]))
-    return events

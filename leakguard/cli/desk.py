@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from leakguard.preset import Preset
     from leakguard.respond.compose import Checklist
     from leakguard.respond.consequences import Knowledge
+    from leakguard.respond.opening import Reported
 
 R = TypeVar("R")
 
@@ -112,6 +113,28 @@ class Desk:
             return self.change(earlier, lambda now: joined(now, events))
         every = opening(events, self.knowledge(preset), self.now())
         return self.store.create(every, actor=self.actor, at=self.now())
+
+    def knows(self, report: Reported) -> tuple[str, str] | None:
+        """The incident that goes on with a secret that turned up again, and its name there.
+
+        An open one before one that is over; a drill never takes a real leak in, nor the other way
+        round; what was merged goes on where it was merged into.
+        """
+        if not report.leak.fingerprint:
+            return None
+        keyed = report.keyed(report.leak.fingerprint)
+        found: list[tuple[Incident, str]] = []
+        for number, _ in self.store.known(keyed):
+            incident = self.store.load(number)
+            while incident.merged_into:
+                incident = self.store.load(incident.merged_into)
+            names = [one.id for one in incident.secrets.values() if one.added.fingerprint == keyed]
+            if names and incident.opened.drill == report.drill:
+                found.append((incident, names[0]))
+        if not found:
+            return None
+        incident, name = min(found, key=lambda one: (one[0].over, -one[0].opened_at.timestamp()))
+        return incident.id, name
 
     def _other_half(self, events: Sequence[ev.Event], preset: str) -> str:
         """The incident of the last months whose half these events complete, if there is one."""

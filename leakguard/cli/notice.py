@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from typing import Any
 
@@ -72,7 +73,7 @@ def command(desk: Desk, number: str, template: str | None, **said: Any) -> int:
     if said["approve"]:
         return _approve(desk, number, said["approve"], said["role"])
     if said["settle"]:
-        return _settle(desk, number, said["settle"], said["arrived"])
+        return _settle(desk, number, said["settle"], said["arrived"], said["through"])
     asked = Asked(_template(template or DEFAULT), said["about"], _profile())
     incident = desk.incident(number)
     draft = _draft(desk, incident, asked)
@@ -168,15 +169,19 @@ def _kept(desk: Desk, incident: Incident, asked: Asked, draft: Draft) -> tuple[I
     """The incident with the draft recorded, and its message; what says nothing new is not new."""
     from leakguard.respond.comms import next_version, stands
 
-    earlier = [one for one in incident.messages.values() if _same_kind(one, asked, draft)]
-    if earlier and stands(earlier[-1], draft):
-        return incident, earlier[-1]
-    previous = earlier[-1].draft if earlier else None
-    event = next_version(previous, draft, f"M{len(incident.messages) + 1}")
-    if event is None:
-        return incident, earlier[-1]
-    incident = desk.change(incident.id, lambda _: [event])
-    return incident, incident.messages[event.message]
+    chosen: list[str] = []
+
+    def decide(now: Incident) -> list[ev.Event]:
+        earlier = [one for one in now.messages.values() if _same_kind(one, asked, draft)]
+        event = None
+        if not (earlier and stands(earlier[-1], draft)):
+            previous = earlier[-1].draft if earlier else None
+            event = next_version(previous, draft, f"M{len(now.messages) + 1}")
+        chosen[:] = [event.message if event else earlier[-1].id]
+        return [event] if event else []
+
+    incident = desk.change(incident.id, decide)
+    return incident, incident.messages[chosen[0]]
 
 
 def _same_kind(message: Message, asked: Asked, draft: Draft) -> bool:
@@ -184,21 +189,42 @@ def _same_kind(message: Message, asked: Asked, draft: Draft) -> bool:
     return same and (not asked.about or message.draft.subject == draft.subject)
 
 
-def _through(desk: Desk, incident: Incident, message: Message, channel: Any) -> int:
+def _through(desk: Desk, incident: Incident, message: Message, channel: Channel) -> int:
     """Send through one channel, once, and record what came of it.
 
-    That sending began is recorded before: after a crash nobody takes it for unsent.
+    That sending begins is recorded before, and only while nobody else is at it: after a crash,
+    or with two people at once, nobody takes it for unsent.
     """
     notify = import_module("leakguard.connect.notify")
-    told: list[ev.MessageSent | ev.MessageFailed] = [one for _, one in message.failed]
-    told += [one for _, one in message.sent]
-    earlier = [one for one in told if one.through == channel.name]
-    began = ev.MessageFailed(message.id, channel.name, "sending began", unknown=True)
-    if not any(isinstance(one, ev.MessageSent) for one in earlier):
-        incident = desk.change(incident.id, lambda _: [began])
+    earlier: list[ev.MessageSent | ev.MessageFailed] = []
+
+    def decide(now: Incident) -> list[ev.Event]:
+        earlier[:] = _past(now.messages[message.id], channel.name)
+        last = earlier[-1] if earlier else None
+        if isinstance(last, ev.MessageSent):
+            return []
+        lost = isinstance(last, ev.MessageFailed) and last.unknown
+        if lost and channel.kind not in notify.RECOGNISES:
+            settle = f"leakguard notice {now.id} --settle {message.id} --through {channel.name}"
+            gap = Gap("G-16", "look there first; it may have arrived, or somebody sends it now",
+                      f"{settle} --sent (or --not-sent)")  # fmt: skip
+            refuse(f"{message.id} is not sent through {channel.name} again", [gap])
+        return [ev.MessageFailed(message.id, channel.name, "sending began", unknown=True)]
+
+    incident = desk.change(incident.id, decide)
     outgoing = notify.outgoing(incident, message)
     answer = notify.send(channel, outgoing, before=earlier, dry_run=False)
     return _recorded(desk, incident, message, answer)
+
+
+def _past(message: Message, channel: str) -> list[ev.MessageSent | ev.MessageFailed]:
+    """What is recorded of a message and a channel, oldest first."""
+    told: list[tuple[datetime, ev.MessageSent | ev.MessageFailed]] = [
+        *message.failed,
+        *message.sent,
+    ]
+    ordered = sorted(told, key=lambda one: one[0])
+    return [one for _, one in ordered if one.through == channel]
 
 
 def _recorded(desk: Desk, incident: Incident, message: Message, answer: Any) -> int:
@@ -234,22 +260,31 @@ def _approve(desk: Desk, number: str, message: str, role: str) -> int:
     return exits.CLEAN
 
 
-def _settle(desk: Desk, number: str, message: str, arrived: bool | None) -> int:
+def _settle(
+    desk: Desk, number: str, message: str, arrived: bool | None, through: Sequence[str]
+) -> int:  # fmt: skip
     if arrived is None:
         raise UsageError("say --sent or --not-sent", "look at the receiver's side first")
 
     def decide(now: Incident) -> list[ev.Event]:
-        open_ones = [one for _, one in _message(now, message).failed if one.unknown]
-        if not open_ones:
-            raise UsageError(f"nothing is unknown about {message}")
-        through = open_ones[-1].through
+        found = _message(now, message)
+        names = {one.through for _, one in found.failed}
+        lost = [name for name in sorted(names) if _is_lost(_past(found, name)[-1])]
+        chosen = [name for name in lost if not through or name in through]
+        if len(chosen) != 1:
+            many = f"which way? --through {' or '.join(lost)}" if lost else "nothing is unknown"
+            raise UsageError(f"{message}: {many}", f"leakguard notice {now.id} --list")
         if arrived:
-            return [ev.MessageSent(message, through, f"seen there by {desk.actor}")]
-        return [ev.MessageFailed(message, through, f"not there, says {desk.actor}", unknown=False)]
+            return [ev.MessageSent(message, chosen[0], f"seen there by {desk.actor}")]
+        return [ev.MessageFailed(message, chosen[0], f"not there, says {desk.actor}")]
 
     desk.change(number, decide)
     console.show(f"{message} was {'sent' if arrived else 'not sent'}\n")
     return exits.CLEAN
+
+
+def _is_lost(last: ev.MessageSent | ev.MessageFailed) -> bool:
+    return isinstance(last, ev.MessageFailed) and last.unknown
 
 
 def _list(incident: Incident) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +16,11 @@ from leakguard.cli.named import when
 from leakguard.cli.scan import cores
 from leakguard.errors import UsageError
 from leakguard.facts import ANSWERS, AUDIENCES, CHANNELS, ENVIRONMENTS
-from leakguard.incident import Incident
+from leakguard.incident import STOPPED, Incident
 from leakguard.leak import Leak
 from leakguard.read import repository
+from leakguard.report.layout import fold
+from leakguard.report.style import clean, words
 from leakguard.respond import opening
 from leakguard.rule import CLASSES
 
@@ -69,7 +72,8 @@ def command(desk: Desk, finding: str | None, path: str | None, manual: bool, **s
       pbpaste | leakguard respond -
       leakguard respond LG-2026-0001 --fact evidence-of-use=yes
     """
-    if finding and finding.upper().startswith("LG-"):
+    if finding and _is_incident(finding):
+        _only_facts(said, manual=manual, report=path)
         told = _stated(said)
         if told:
             desk.change(finding, lambda _: list(told))
@@ -78,9 +82,9 @@ def command(desk: Desk, finding: str | None, path: str | None, manual: bool, **s
     top = repository.find_top()
     leak, others, source = _taken(finding, path, manual, said, top)
     report = _reported(desk, leak, others, source, said, top)
-    known = desk.store.known(report.keyed(leak.fingerprint)) if leak.fingerprint else []
+    known = desk.knows(report)
     if known:
-        number, secret = known[0]
+        number, secret = known
         incident = desk.change(number, lambda now: opening.occurrence(now, secret, report))
         _show(desk, incident, said["out"], known=True)
         return
@@ -88,6 +92,23 @@ def command(desk: Desk, finding: str | None, path: str | None, manual: bool, **s
     if not said["no_questions"] and sys.stdin.isatty() and sys.stdout.isatty():
         events += _asked(desk, events, said["preset"])
     _show(desk, desk.open(events, said["preset"]), said["out"])
+
+
+def _is_incident(word: str) -> bool:
+    """`LG-2026-0012`, `2026-12` or `12`; ids of findings have more digits."""
+    return word.upper().startswith("LG-") or bool(re.fullmatch(r"\d{1,3}|\d{4}-\d+", word))
+
+
+def _only_facts(said: dict[str, Any], **others: object) -> None:
+    """Raises UsageError for an option that says nothing about an incident that is open already."""
+    known = {"facts", "subject", "out", "used", "other_half", "preset", "no_questions", "no_search"}
+    given = [name for name, value in {**said, **others}.items() if value and name not in known]
+    if given:
+        raise UsageError(
+            f"--{given[0]} goes with a new incident, not with one that is open",
+            "a fact: --fact NAME=VALUE",
+            "a place: leakguard exposure add    a secret: leakguard secret add",
+        )
 
 
 def _taken(
@@ -148,7 +169,7 @@ def _reported(
         exposures=tuple(found),
         beside=tuple(others[:MOST_COMPANIONS]),
         uses=where.uses,
-        revoke=_revoke(leak, top),
+        revoke=_revoke(leak),
         answers=_stated(said),
     )
 
@@ -211,11 +232,13 @@ def _asked(desk: Desk, events: Sequence[ev.Event], preset: str) -> list[ev.State
     return answers
 
 
-def _revoke(leak: Leak, top: str | None) -> tuple[str, str]:
-    """Where and how the owner kills it, as the rule says."""
+def _revoke(leak: Leak) -> tuple[str, str]:
+    """Where and how the owner kills it, as our own rule says; a repository's rules do not decide
+    where people go with a leaked credential.
+    """
     from leakguard.load.pack import open_pack
 
-    rule = next((one for one in open_pack(top).book.rules if one.id == leak.rule_id), None)
+    rule = next((one for one in open_pack(None).book.rules if one.id == leak.rule_id), None)
     return (rule.revoke.url, rule.revoke.how) if rule else ("", "")
 
 
@@ -226,6 +249,18 @@ def _show(desk: Desk, incident: Incident, out: str | None, *, known: bool = Fals
     preset = desk.preset(incident)
     text = opened_text(incident, preset, desk.now(), desk.told(incident))
     said = f"{incident.id} knows this secret already; what is new was added\n" if known else ""
-    console.show(said + text)
+    console.show(said + text + _where_to_revoke(incident))
     if out:
         console.show(f"\nWritten to {write(desk, incident, out)}\n")
+
+
+def _where_to_revoke(incident: Incident) -> str:
+    """The issuer's own page for each secret that is still alive, and what to do there."""
+    told = [
+        (one.id, one.added.revoke_url, one.added.revoke_how)
+        for one in incident.secrets.values()
+        if one.state not in STOPPED and one.added.revoke_url
+    ]
+    lines = [f"Revoke {name} at {clean(url)}" + (f": {clean(how)}" if how else "")
+             for name, url, how in told]  # fmt: skip
+    return "".join("\n".join(fold("", words(line), 2)) + "\n" for line in lines)

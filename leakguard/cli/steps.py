@@ -21,10 +21,13 @@ ROLES = ("commander", "fixer", "scribe", "legal", "comms")
               default="succeeded", show_default=True, help="What came of it.")  # fmt: skip
 @click.option("--evidence", "kept", multiple=True, metavar="E1",
               help="Evidence that shows it: leakguard evidence add.")  # fmt: skip
+@click.option("--approver", default="", metavar="NAME",
+              help="Who else agrees; for what cannot be undone, at a serious level.")  # fmt: skip
 @pass_desk
 def done(
-    desk: Desk, number: str, step: str, note: str, outcome: str, kept: tuple[str, ...]
-) -> None:
+    desk: Desk, number: str, step: str, note: str, outcome: str, kept: tuple[str, ...],
+    approver: str,
+) -> None:  # fmt: skip
     """Record that a STEP was carried out.
 
     A step that others come before, or that needs proof, is refused with what is
@@ -42,7 +45,8 @@ def done(
         key = step_of(now, step)
         event = ev.StepDone(key, note, outcome, evidence_of(now, kept))
         moved = _moved(now, key, outcome)
-        gaps = actions.finish(now, key, event, desk.facts(now, key))
+        second = bool(approver) and approver.casefold() != desk.actor.casefold()
+        gaps = actions.finish(now, key, event, desk.facts(now, key), second)
         gaps += [gap for move in moved for gap in actions.move(now, move)]
         refuse(f"{key} is not recorded as done", gaps)
         return [event, *moved]

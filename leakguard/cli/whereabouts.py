@@ -126,6 +126,8 @@ def _of_commits(
     where = _spot(spot) if spot else "this repository"
     if refs:
         where += " on " + ", ".join(refs[:3]) + (f" and {len(refs) - 3} more" if refs[3:] else "")
+    others = len({(one.path, one.commit) for one in places}) - 1
+    where += f", {others} more place{'s' * (others > 1)}" if others > 0 else ""
     return ev.ExposureAdded(
         "", secret, channel, where, audience,
         since=ev.stamp(ev.instant(first.date)) if first and first.date else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from leakguard.incident import PROVEN, Incident, apply, step_fields
 from leakguard.playbook import Fragment, Step
 from leakguard.preset import Preset
 from leakguard.respond import classify
+from leakguard.respond.comms_order import was_sent
 from leakguard.respond.companions import CompanionSet, Result, evaluate
 from leakguard.respond.compose import Checklist, compose
 from leakguard.respond.guards import dead
@@ -74,19 +75,46 @@ def following(incident: Incident, known: Knowledge, now: datetime) -> list[ev.Ev
         composed = ev.ChecklistComposed(tuple(map(step_fields, steps)), known.playbooks)
         events.append(composed)
         incident = _after(incident, [composed], now)
-    return [*events, *settled(incident)]
+    while done := settled(incident):  # one may let the next one settle
+        events += done
+        incident = _after(incident, done, now)
+    return events
 
 
 def settled(incident: Incident) -> list[ev.StepDone]:
-    """The steps that a rotation took over, once what it rotated is proven dead."""
+    """The steps that a rotation took over, and those that the record itself shows to be done."""
     done = []
     for key, task in incident.tasks.items():
-        secret = incident.secrets.get(task.step.subject)
-        if task.settled or secret is None or not secret.rotation or not task.step.automated_by:
+        if task.settled or not all(_is_settled(incident, one) for one in task.step.depends_on):
             continue
-        if secret.state in PROVEN and dead(incident, secret.id):
+        secret = incident.secrets.get(task.step.subject)
+        rotated = secret is not None and bool(secret.rotation) and bool(task.step.automated_by)
+        if secret is not None and rotated and secret.state in PROVEN and dead(incident, secret.id):
             done.append(ev.StepDone(key, f"by rotation {secret.rotation}"))
+        elif task.step.id in SHOWN and SHOWN[task.step.id](incident, task.step.subject):
+            done.append(ev.StepDone(key, "the record shows it"))
     return done
+
+
+def _is_settled(incident: Incident, key: str) -> bool:
+    return key not in incident.tasks or incident.tasks[key].settled
+
+
+FINAL = frozenset({"confirmed-gone", "persists", "unverifiable"})
+
+SHOWN: Mapping[str, Callable[[Incident, str], bool]] = {
+    "declare": lambda now, _: {"commander", "fixer"} <= set(now.roles),
+    "tell-internal": lambda now, _: was_sent(now, "declaration"),
+    "preserve": lambda now, _: bool(now.evidence),
+    "inventory": lambda now, of: bool(now.secrets[of].counted),
+    "review-use": lambda now, of: bool(now.secrets[of].reviews),
+    "confirm-gone": lambda now, of: now.copies[of].state in FINAL,
+    "mitigate": lambda now, _: bool(now.mitigations),
+    "published": lambda now, _: (
+        now.post_mortem is not None and now.post_mortem.state == "published"
+    ),
+}
+"""Steps that a command of their own records, and what shows that it did."""
 
 
 def companions(incident: Incident, known: Knowledge) -> tuple[Result, ...]:

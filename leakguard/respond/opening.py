@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from leakguard import event as ev
-from leakguard.incident import Incident
+from leakguard.incident import Incident, Status
 from leakguard.leak import Leak
 
 
@@ -54,14 +54,26 @@ def events(told: Reported) -> list[ev.Event]:
 
 def occurrence(now: Incident, secret: str, told: Reported) -> list[ev.Event]:
     """What a known secret's turning up again adds; one that was closed is opened again."""
-    known = {(copy.added.channel, copy.added.where) for copy in now.copies.values()}
-    fresh = [one for one in told.exposures if (one.channel, one.where) not in known]
+    known = {_spot(copy.added) for copy in now.copies.values()}
+    fresh = [one for one in told.exposures if _spot(one) not in known]
     first = len(now.copies) + 1
     added: list[ev.Event] = [
         replace(one, exposure=f"X{number}", secret=secret)
         for number, one in enumerate(fresh, first)
     ]
+    listed = {one.added.where for one in now.consumers.values()}
+    users = [path for path in told.uses if path not in listed]
+    added += [
+        ev.ConsumerAdded(f"C{number}", secret, path, "file", path, "search")
+        for number, path in enumerate(users, len(now.consumers) + 1)
+    ]
+    if now.status is Status.FALSE_POSITIVE and not fresh:
+        added.insert(0, ev.Reopened("it was found again, and taken for real"))
     return [*added, *told.answers]
+
+
+def _spot(one: ev.ExposureAdded) -> tuple[str, str, str]:
+    return one.channel, one.where, one.commit
 
 
 def spot(leak: Leak) -> str:

@@ -347,3 +347,49 @@ def test_shares_of_one_key_count_together_over_incidents(started: Repo) -> None:
     assert len(left) == 1  # each joined the first
     assert len(told["secrets"]) == 3
     assert told["severity"]["level"] == 0
+
+
+def test_two_who_send_at_once_send_once(leaked: tuple[Repo, Planted]) -> None:
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    received: list[str] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            received.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    repo, _ = leaked
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        repo.leakguard("respond", finding(repo), "--fact", "channel-link=#incident")
+        for role, name in (("commander", "mara"), ("fixer", "li")):
+            repo.leakguard("assign", "1", "--role", role, "--to", name)
+        data = Path(repo.env["HOME"]) / ".local" / "share" / "leakguard"
+        (data / "notify.yml").write_text(
+            "channels:\n  ops: {kind: webhook, audience: [internal], url: env:HOOK, key: env:KEY}\n"
+        )
+        (data / "notify.yml").chmod(0o600)
+        env = {"HOOK": f"http://127.0.0.1:{server.server_port}/hook", "KEY": "k" * 40}
+        words = (sys.executable, "-P", "-m", "leakguard", "notice", "1", "declaration", "--send")
+        answers = []
+        senders = [
+            threading.Thread(target=lambda: answers.append(repo.run(*words, ok=None, **env)))
+            for _ in range(2)
+        ]
+        for one in senders:
+            one.start()
+        for one in senders:
+            one.join()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert len(received) == 1, [one.output for one in answers]
+    assert record(repo)["messages"][0]["state"] == "sent"
