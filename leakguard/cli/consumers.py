@@ -6,10 +6,11 @@ import click
 
 from leakguard import event as ev
 from leakguard.cli import console
-from leakguard.cli.desk import Desk, pass_desk
+from leakguard.cli.desk import Desk, pass_desk, refuse
 from leakguard.cli.named import known_consumer, secret_of
 from leakguard.incident import Incident
 from leakguard.report.style import clean
+from leakguard.respond import actions
 
 
 @click.group()
@@ -79,6 +80,8 @@ def consumers_confirm(desk: Desk, number: str, consumer: str, method: str, detai
 def consumers_except(desk: Desk, number: str, consumer: str, reason: str, approver: str) -> None:
     """Accept that a consumer is not proven, with the reason and who accepts it.
 
+    At the two worst levels that is somebody else than you.
+
     \b
     Examples:
       leakguard consumers except 12 C2 --reason "switched off" --approver li
@@ -86,6 +89,8 @@ def consumers_except(desk: Desk, number: str, consumer: str, reason: str, approv
 
     def decide(now: Incident) -> list[ev.Event]:
         known_consumer(now, consumer)
+        gaps = actions.except_consumer(now, consumer, approver, desk.actor)
+        refuse(f"{consumer} stays open", gaps)
         return [ev.ConsumerExcepted(consumer, reason, approver)]
 
     desk.tell(desk.change(number, decide))

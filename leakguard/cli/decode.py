@@ -15,9 +15,9 @@ from leakguard.secret import Secret
 
 
 @click.command()
-@click.option("--as", "kind", type=click.Choice(list(READERS)), default="", metavar="KIND",
+@click.option("--as", "kind", type=click.Choice(list(READERS)), default=None, metavar="KIND",
               help="What it must be: " + ", ".join(READERS) + ".")  # fmt: skip
-def command(kind: str) -> None:
+def command(kind: str | None) -> None:
     """Show the public fields of a value from standard input; never the secret in it.
 
     Offline. On a terminal the value is asked for and not shown, so that it
@@ -26,7 +26,7 @@ def command(kind: str) -> None:
     \b
     Examples:
       leakguard decode
-      pbpaste | leakguard decode --as vsync
+      pbpaste | leakguard decode --as vsync-config
     """
     if sys.stdin.isatty():
         import getpass
@@ -36,7 +36,7 @@ def command(kind: str) -> None:
         raw = sys.stdin.buffer.read(MAX_PASTED + 1)
     if not raw.strip() or len(raw) > MAX_PASTED:
         raise UsageError("nothing was pasted, or too much", "pbpaste | leakguard decode")
-    found = decode(Secret(raw), kind)
+    found = decode(Secret(raw), kind or "")
     console.show(f"{clean(found.title)}\n")
     for name, value in found.fields:
         console.show(f"  {clean(name):<18} {clean(value)}\n")

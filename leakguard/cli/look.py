@@ -157,6 +157,7 @@ def _row(row: Summary) -> dict[str, object]:
 
 def _why(incident: Incident, wanted: str) -> str:
     from leakguard.cli.steps import step_of
+    from leakguard.respond.checklist_rows import filled, shell
 
     task = incident.tasks[step_of(incident, wanted)]
     step = task.step
@@ -166,9 +167,9 @@ def _why(incident: Incident, wanted: str) -> str:
         ("source", ", ".join(step.source)),
         ("playbook", step.fragment),
         ("after", ", ".join(step.depends_on)),
-        ("run", " ".join(step.command)),
-        ("undo", step.undo),
-        ("verify", step.verification),
+        ("run", shell(filled(word, step, incident) for word in step.command)),
+        ("undo", filled(step.undo, step, incident)),
+        ("verify", filled(step.verification, step, incident)),
         ("mandatory", "yes" if step.mandatory else "no"),
         ("state", f"{task.state} {task.by} {task.note}".strip()),
     ]

@@ -57,7 +57,7 @@ def review_add(
         event = ev.LogReviewed(
             secret_of(now, subject), source, *span, verdict, tamper_evident, other, rows, note
         )
-        refuse("this verdict is not recorded", actions.review(event))
+        refuse("this verdict is not recorded", actions.review(event, now.id))
         return [event]
 
     desk.tell(desk.change(number, decide))

@@ -7,12 +7,15 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import click
 
 from leakguard import event as ev
-from leakguard.cli import console, rotate_inputs
+from leakguard.cli import console, rotate_inputs, spotless
 from leakguard.cli.desk import Desk
+from leakguard.errors import RefusedError
 from leakguard.incident import Incident
 from leakguard.keep.journal import Journal, Rotation
 from leakguard.keep.store import Store, open_store
@@ -84,7 +87,7 @@ class Bench:
         from leakguard.respond.consequences import with_consequences
 
         known = self.desk.knowledge(incident.opened.preset)
-        return with_consequences(incident, events, known, self.desk.now())
+        return with_consequences(incident, _spotless(events), known, self.desk.now())
 
     def _tell(self, line: str) -> None:
         if sys.stderr is not None and sys.stderr.isatty():
@@ -100,3 +103,40 @@ class Bench:
         said: str = click.prompt("What shows that it is done (empty: it is not)",
                                  default="", show_default=False, err=True)  # fmt: skip
         return said.strip()
+
+
+PEOPLE = ("start", "defer", "reason")
+"""Phases of which a person says something, before anything is done."""
+
+LEFT_OUT = "[left out: it looks like a secret]"
+
+
+def _spotless(events: Sequence[ev.Event]) -> Sequence[ev.Event]:
+    """The events without a secret. What a person wrote is refused.
+
+    What a script said is left out: its step happened, and the new value that came with
+    it must not be lost over a word.
+    """
+    return [one if _by_a_person(one) else _without(one) for one in events]
+
+
+def _by_a_person(event: ev.Event) -> bool:
+    """Whether a person wrote it; then it was read, and RefusedError raised for a secret."""
+    match event:
+        case ev.RotationNoted(phase=phase) if phase in PEOPLE:
+            spotless.check([event])
+            return True
+        case ev.ConsumerAdded(found_by="person"):
+            spotless.check([event])
+            return True
+    return False
+
+
+def _without(event: ev.Event) -> ev.Event:
+    try:
+        spotless.check([event])
+    except RefusedError:
+        words = [one for one in ("detail", "why", "name", "where") if getattr(event, one, "")]
+        left_out: Any = dict.fromkeys(words, LEFT_OUT)
+        return replace(event, **left_out)
+    return event

@@ -31,7 +31,7 @@ from leakguard.incident import Incident
 from leakguard.keep import holding, ledger, named, sealing
 from leakguard.keep.chain import canonical
 from leakguard.keep.database import Writing
-from leakguard.keep.errors import Conflict, StoreError
+from leakguard.keep.errors import Conflict, Held, StoreError
 from leakguard.keep.holding import Holder, Lease
 from leakguard.keep.rotation import Rotation, RotationStep, rotations, steps
 from leakguard.keep.store import Store
@@ -72,15 +72,18 @@ class Journal:
         state: str = "planned",
         secrets: Mapping[str, Secret] = NOTHING,
         events: Events = (),
+        alone: Sequence[str] = (),
     ) -> Rotation:
         """A new rotation, numbered per incident and secret (..-S1-r1, r2), with its first values.
 
-        Raises UsageError when the incident has no such secret.
+        Raises UsageError when the incident has no such secret, and Held when another
+        rotation of it is in one of the states of `alone`; nobody can begin one in between.
         """
         with self._database.write() as writing:
             connection = writing.connection
             self._store.ledger.lock(writing)  # first everywhere: so nobody waits crosswise
             self._leaked(connection, incident, secret)
+            _alone(connection, incident, secret, alone)
             number = _number(connection, incident, secret)
             name, now = f"{incident}-{secret}-r{number}", self._now(connection)
             row = {
@@ -343,6 +346,17 @@ def _finish(
 def _set(connection: Connection, rotation: str, now: datetime, **values: str | None) -> None:
     values["updated_at"] = stamp(now)
     connection.execute(update(ROTATION).where(ROTATION.c.id == rotation).values(values))
+
+
+def _alone(connection: Connection, incident: str, secret: str, states: Sequence[str]) -> None:
+    same = (ROTATION.c.incident == incident) & (ROTATION.c.secret == secret)
+    found = select(ROTATION.c.id, ROTATION.c.state).where(same & ROTATION.c.state.in_(states))
+    row = connection.execute(found).first()
+    if row is not None:
+        raise Held(
+            f"{row.id} is under way ({row.state})",
+            f"leakguard rotate {incident} --secret {secret} --resume",
+        )
 
 
 def _number(connection: Connection, incident: str, secret: str) -> int:

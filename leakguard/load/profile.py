@@ -1,4 +1,4 @@
-"""`profile.yml` into a Profile: from the user's data folder, or from `.leakguard/`.
+"""`profile.yml` into a Profile: from the user's data folder, and nowhere else.
 
 ```yaml
 organisation: Example
@@ -27,18 +27,16 @@ _TEXTS = ("organisation", "security_address", "channel", "status_page", "public_
 _KEYS = (*_TEXTS, "on_call", "contacts")
 
 
-def profile(data_folder: str, top: str | None = None) -> Profile:
-    """The user's own profile, else that of the repository at `top`, else an empty one.
+def profile(data_folder: str) -> Profile:
+    """The user's own profile, else an empty one.
 
-    The user's own comes first, so that a strange repository cannot put its
-    address into somebody's letters. Raises ConfigError.
+    None is read from a repository: a strange one cannot put its address into
+    somebody's letters. Raises ConfigError.
     """
     own = os.path.join(data_folder, FILE)
-    if os.path.lexists(own):
-        return read(own, inside.read_file(own, own, MAX_BYTES))
-    shown = os.path.join(".leakguard", FILE)
-    raw = inside.read(top, shown, MAX_BYTES) if top is not None else None
-    return Profile() if raw is None else read(shown, raw)
+    if not os.path.lexists(own):
+        return Profile()
+    return read(own, inside.read_file(own, own, MAX_BYTES))
 
 
 def read(path: str, raw: bytes) -> Profile:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from leakguard import event as ev
 from leakguard.facts import Facts, fits
 from leakguard.incident import STOPPED, Incident, SecretState, Status, Task
+from leakguard.playbook import Risk
 from leakguard.respond.guards import Gap, dead
 
 ORDER = tuple(SecretState)
@@ -44,12 +45,19 @@ WAYS: dict[SecretState, tuple[SecretState, ...]] = {
 """Which state may follow which. Back from dead to revoked: the proof was overtaken."""
 
 
-def finish(incident: Incident, key: str, event: ev.StepDone, facts: Facts) -> list[Gap]:
-    """What keeps a step from being recorded as done."""
+def finish(
+    incident: Incident, key: str, event: ev.StepDone, facts: Facts, second: bool = True
+) -> list[Gap]:
+    """What keeps a step from being recorded as done; `second`: somebody else agreed."""
     if event.outcome != "succeeded":
         return []
     task = incident.tasks[key]
-    return [*_before(incident, task), *_facts(incident, task, facts), *_asks(incident, task, event)]
+    return [
+        *_before(incident, task),
+        *_facts(incident, task, facts),
+        *_asks(incident, task, event),
+        *([] if second else _alone(incident, task)),
+    ]
 
 
 def skip(incident: Incident, key: str, event: ev.StepSkipped, actor: str) -> list[Gap]:
@@ -86,8 +94,13 @@ def move(incident: Incident, event: ev.SecretMoved) -> list[Gap]:
 
 
 def prove(incident: Incident, event: ev.Proved, approver: str, actor: str) -> list[Gap]:
-    """A proof of death comes after the revocation; a word alone needs a second person."""
+    """A proof of death, or that a copy is gone, comes after the revocation.
+
+    Somebody's mere word needs a second person.
+    """
     gaps = []
+    if event.kind == "gone" and event.subject in incident.copies and event.holds:
+        gaps += close_copy(incident, event.subject, "confirmed-gone")
     if event.kind == "dead" and event.subject in incident.secrets and event.holds:
         secret = incident.secrets[event.subject]
         if secret.state not in STOPPED:
@@ -104,24 +117,11 @@ def prove(incident: Incident, event: ev.Proved, approver: str, actor: str) -> li
             Gap(
                 "G-02",
                 "somebody's word is the weakest proof; at this level a second person agrees",
-                "--approver NAME, or another --method",
+                f"leakguard evidence add {incident.id} FILE --proves dead --of {event.subject} "
+                "--approver NAME",
             )
         )
     return gaps
-
-
-def revoke(incident: Incident, secret: str, *, overlap: bool) -> list[Gap]:
-    """With both values valid, nobody is cut off before the list of consumers is settled."""
-    kept = incident.secrets[secret]
-    if not overlap or kept.counted:
-        return []
-    return [
-        Gap(
-            "G-03",
-            f"nobody said whether all consumers of {secret} are listed",
-            f"leakguard consumers complete {incident.id} {secret}",
-        )
-    ]
 
 
 def close_copy(incident: Incident, copy: str, state: str) -> list[Gap]:
@@ -138,20 +138,30 @@ def close_copy(incident: Incident, copy: str, state: str) -> list[Gap]:
 def false_positive(incident: Incident, approver: str, actor: str) -> list[Gap]:
     """Not while the credential works, and not alone at a serious level."""
     gaps = []
-    if incident.fact("validity") == "active":
+    if _works(incident):
         gaps.append(
             Gap("G-01", "the credential was seen working", f"leakguard rotate {incident.id}")
         )
     if incident.level <= SERIOUS and not _second(approver, actor):
-        gaps.append(_two("calling it false"))
+        how = f"leakguard dismiss {incident.id} --reason ... --approver NAME"
+        gaps.append(_two("calling it false", "G-01", how))
     return gaps
+
+
+def except_consumer(incident: Incident, consumer: str, approver: str, actor: str) -> list[Gap]:
+    """At a serious level nobody accepts alone that a consumer stays unproven."""
+    if incident.level > SERIOUS or _second(approver, actor):
+        return []
+    how = f"leakguard consumers except {incident.id} {consumer} --reason ... --approver NAME"
+    return [_two("leaving a consumer unproven", "G-03", how)]
 
 
 def lower(incident: Incident, level: int, approver: str, actor: str) -> list[Gap]:
     """The level goes down only when people decide so, two of them at a serious level."""
     if level <= incident.level or incident.level > SERIOUS or _second(approver, actor):
         return []
-    return [_two("lowering the level", "G-32")]
+    how = f"leakguard lower {incident.id} --to {level} --reason ... --approver NAME"
+    return [_two("lowering the level", "G-32", how)]
 
 
 def take_role(incident: Incident, event: ev.RoleTaken) -> list[Gap]:
@@ -165,7 +175,7 @@ def take_role(incident: Incident, event: ev.RoleTaken) -> list[Gap]:
     return []
 
 
-def review(event: ev.LogReviewed) -> list[Gap]:
+def review(event: ev.LogReviewed, number: str = "INCIDENT") -> list[Gap]:
     """A log that its reader could have edited proves no absence (G-09, V-17)."""
     clean = event.verdict == "no-unauthorised-access"
     if not clean or event.tamper_evident or event.cross_checked:
@@ -174,7 +184,8 @@ def review(event: ev.LogReviewed) -> list[Gap]:
         Gap(
             "G-09",
             "that log can be edited by whoever writes it; alone it cannot show that nobody came",
-            "--cross-checked-with SOURCE, or --verdict cannot-determine",
+            f"leakguard review add {number} {event.secret} --source LOG "
+            f"--verdict {event.verdict} --cross-checked-with SOURCE",
         )
     ]
 
@@ -205,7 +216,7 @@ def _facts(incident: Incident, task: Task, facts: Facts) -> Iterator[Gap]:
     for name, values in task.step.needs.items():
         if not fits({name: values}, facts):
             wanted = " or ".join(values)
-            usual = "leakguard respond {incident} --fact " + f"{name}={values[0]}"
+            usual = f"leakguard respond {incident.id} --fact {name}={values[0]}"
             how = WORKED_OUT.get(name, usual).replace("{incident}", incident.id)
             yield Gap("G-14", f"{task.step.key} needs {name} to be {wanted}", how)
 
@@ -221,5 +232,23 @@ def _second(approver: str, actor: str) -> bool:
     return bool(approver) and approver.casefold() != actor.casefold()
 
 
-def _two(what: str, guard: str = "G-01") -> Gap:
-    return Gap(guard, f"{what} at this level takes a second person", "--approver NAME")
+def _two(what: str, guard: str, how: str) -> Gap:
+    return Gap(guard, f"{what} at this level takes a second person", how)
+
+
+def _alone(incident: Incident, task: Task) -> list[Gap]:
+    """What cannot be taken back is not done alone at a serious level (G-19)."""
+    if task.step.risk is not Risk.IRREVERSIBLE or incident.level > SERIOUS:
+        return []
+    how = f"leakguard done {incident.id} {task.step.key} --approver NAME"
+    return [_two(f"{task.step.key} cannot be taken back; doing it", "G-19", how)]
+
+
+def _works(incident: Incident) -> bool:
+    """Whether any of the credentials was seen working: said so, or its last proof failed."""
+    if any(name == "validity" and told.value == "active"
+           for (name, _), told in incident.stated.items()):  # fmt: skip
+        return True
+    proofs = [[one for _, one in kept.proofs if one.kind == "dead"]
+              for kept in incident.secrets.values()]  # fmt: skip
+    return any(one and not one[-1].holds for one in proofs)

@@ -124,7 +124,7 @@ def _takes_back(task: Task) -> bool:
 def _counts(incident: Incident, task: Task) -> bool:
     """An optional step is never late, nor the end of a block that nobody set."""
     if _takes_back(task):
-        return _blocked_at(incident, task.step) is not None
+        return blocked_at(incident, task.step) is not None
     return task.step.mandatory
 
 
@@ -157,7 +157,7 @@ def _moved(incident: Incident, step: Step) -> Mapping[SecretState, datetime]:
     return secret.moved if secret else {}
 
 
-def _blocked_at(incident: Incident, step: Step) -> datetime | None:
+def blocked_at(incident: Incident, step: Step) -> datetime | None:
     """When the block that a step takes back was set; None when it was not."""
     set_at = [
         task.at
@@ -174,5 +174,5 @@ _START: Mapping[str, Clock] = {
     "remediate": _opened,
     "overlap": _issued,
     "destroy": _ended,
-    "undo": _blocked_at,
+    "undo": blocked_at,
 }

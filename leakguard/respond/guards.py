@@ -9,8 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from leakguard.incident import PATH, PROVEN, STOPPED, Incident, SecretState, Status, StepState
+from leakguard.incident import (
+    PATH,
+    PROVEN,
+    STOPPED,
+    Incident,
+    LeakedSecret,
+    SecretState,
+    Status,
+    StepState,
+    Task,
+)
 from leakguard.playbook import Phase
+from leakguard.respond.due import blocked_at
 
 
 class Gap(NamedTuple):
@@ -76,11 +87,18 @@ def _contained(incident: Incident) -> Iterator[Gap]:
             yield Gap("G-01", f"{secret.id} ({secret.name}) is {secret.state}, not yet revoked",
                       f"leakguard rotate {number} --secret {secret.id}")  # fmt: skip
     if not incident.secrets:
-        yield Gap("G-08", "nobody said which secret leaked", f"leakguard secret add {number}")
+        yield Gap(
+            "G-08",
+            "nobody said which secret leaked",
+            f"leakguard secret add {number} --class provider-api-key --label LABEL",
+        )
     for copy in incident.copies.values():
         if copy.state == "found" and copy.added.channel != "local-commit":
-            yield Gap("G-28", f"nothing was done about {copy.id} ({copy.added.where})",
-                      f"leakguard exposure close {number} {copy.id} --state ...")  # fmt: skip
+            yield Gap(
+                "G-28",
+                f"nothing was done about {copy.id} ({copy.added.where})",
+                f"leakguard exposure close {number} {copy.id} --state removal-requested",
+            )
     if exposed(incident):
         if "commander" not in incident.roles:
             yield Gap("G-36", "nobody is in command",
@@ -98,12 +116,14 @@ def _eradicated(incident: Incident) -> Iterator[Gap]:
     for secret in incident.secrets.values():
         if secret.state not in PROVEN or not dead(incident, secret.id):
             yield Gap("G-02", f"nothing proves that {secret.id} ({secret.name}) is dead",
-                      f"leakguard rotate {number} --secret {secret.id} --probe; or leakguard "
-                      f"evidence add {number} FILE --proves dead --of {secret.id}")  # fmt: skip
+                      _proof_of_death(number, secret))  # fmt: skip
     for copy in incident.copies.values():
         if copy.state in ("found", "removal-requested"):
-            yield Gap("G-07", f"it is not known what became of {copy.id} ({copy.added.where})",
-                      f"leakguard exposure close {number} {copy.id} --state ...")  # fmt: skip
+            yield Gap(
+                "G-07",
+                f"it is not known what became of {copy.id} ({copy.added.where})",
+                f"leakguard exposure close {number} {copy.id} --state unverifiable",
+            )
     yield from _open_steps(incident, Phase.CONTAIN)
 
 
@@ -113,13 +133,14 @@ def _recovered(incident: Incident) -> Iterator[Gap]:
         if not consumer.settled:
             name = f"{consumer.id} ({consumer.added.name})"
             yield Gap("G-03", f"nothing shows that {name} uses the new value",
-                      f"leakguard consumers confirm {number} {consumer.id}")  # fmt: skip
+                      f"leakguard consumers confirm {number} {consumer.id} --method probe "
+                      "--detail SEEN")  # fmt: skip
     for secret in incident.secrets.values():
         if not secret.counted:
             yield Gap("G-03", f"nobody said whether all consumers of {secret.id} are listed",
                       f"leakguard consumers complete {number} {secret.id}")  # fmt: skip
     for key, task in incident.tasks.items():
-        if task.step.id.startswith("undo-") and not task.settled and _undone(incident, key):
+        if task.step.id.startswith("undo-") and not task.settled and _is_set(incident, task):
             yield Gap("G-33", f"a temporary block is still there: {task.step.title}",
                       f"leakguard done {number} {key}")  # fmt: skip
     yield from _open_steps(incident, Phase.RECOVER)
@@ -131,11 +152,15 @@ def _reviewing(incident: Incident) -> Iterator[Gap]:
         for secret in incident.secrets.values():
             if not secret.reviews:
                 yield Gap("G-15", f"the access logs of {secret.id} were not reviewed",
-                          f"leakguard review add {number} {secret.id} --verdict ...")  # fmt: skip
+                          f"leakguard review add {number} {secret.id} --source LOG "
+                          "--verdict cannot-determine")  # fmt: skip
     for name, (found, decided) in incident.anomalies.items():
         if decided is None:
-            yield Gap("G-15", f"{name} is undecided: {found.detail}",
-                      f"leakguard review decide {number} {name}")  # fmt: skip
+            yield Gap(
+                "G-15",
+                f"{name} is undecided: {found.detail}",
+                f"leakguard review decide {number} {name} --as cannot-determine --why ...",
+            )
     yield from _open_steps(incident, Phase.INVESTIGATE)
 
 
@@ -146,11 +171,12 @@ def _closed(incident: Incident) -> Iterator[Gap]:
                   f"leakguard post-mortem {number} --published LINK")  # fmt: skip
     if not incident.mitigations:
         yield Gap("G-06", "nothing was done about the way it leaked",
-                  f"leakguard mitigate {number} --vector ... --shipped COMMIT")  # fmt: skip
+                  f"leakguard mitigate {number} --vector source-code --with WHAT "
+                  "--shipped COMMIT")  # fmt: skip
     for message in incident.messages.values():
         if message.state == "unknown":
-            yield Gap("G-16", f"nobody knows whether {message.id} was sent",
-                      f"leakguard notice {number} --settle {message.id}")  # fmt: skip
+            yield Gap("G-16", f"nobody knows whether {message.id} was sent (--sent, --not-sent)",
+                      f"leakguard notice {number} --settle {message.id} --not-sent")  # fmt: skip
     if incident.hold:
         yield Gap("G-38", f"it waits for: {incident.hold}", f"leakguard hold {number} --off")
     yield from _open_steps(incident, Phase.LEARN)
@@ -168,26 +194,47 @@ _NEEDS: dict[Status, Callable[[Incident], Iterator[Gap]]] = {
 def _unknown(incident: Incident) -> Iterator[Gap]:
     for key, task in incident.tasks.items():
         if task.state is StepState.UNKNOWN:
-            yield Gap("G-16", f"the outcome of {key} is unknown",
-                      f"leakguard done {incident.id} {key} --outcome succeeded|failed")  # fmt: skip
+            yield Gap("G-16", f"the outcome of {key} is unknown; say succeeded or failed",
+                      f"leakguard done {incident.id} {key} --outcome failed")  # fmt: skip
 
 
 def _open_steps(incident: Incident, phase: Phase) -> Iterator[Gap]:
     yield from _unknown(incident)
+    for key in _wanted(incident, phase):
+        yield Gap("G-38", f"{key} is open: {incident.tasks[key].step.title}",
+                  f"leakguard done {incident.id} {key}")  # fmt: skip
+
+
+def _wanted(incident: Incident, phase: Phase) -> list[str]:
+    """The open mandatory steps of a phase, and before each what it waits for, of any phase."""
+    found: dict[str, None] = {}
     for key, task in incident.tasks.items():
         wanted = task.step.mandatory and task.step.phase is phase
-        if wanted and not task.settled and not task.step.id.startswith("undo-"):
-            yield Gap("G-38", f"{key} is open: {task.step.title}",
-                      f"leakguard done {incident.id} {key}")  # fmt: skip
+        if wanted and not task.step.id.startswith("undo-"):
+            _collect(incident, key, found, set())
+    return list(found)
 
 
-def _undone(incident: Incident, key: str) -> bool:
-    """Whether the step that `key` undoes was carried out."""
-    return any(
-        task.step.undo_step and key.startswith(task.step.undo_step)
-        and task.state is StepState.DONE
-        for task in incident.tasks.values()
-    )  # fmt: skip
+def _collect(incident: Incident, key: str, found: dict[str, None], seen: set[str]) -> None:
+    task = incident.tasks.get(key)
+    if task is None or task.settled or key in found or key in seen:
+        return
+    seen.add(key)  # ends a circle, should a store hold one
+    for before in task.step.depends_on:
+        _collect(incident, before, found, seen)
+    found[key] = None
+
+
+def _is_set(incident: Incident, task: Task) -> bool:
+    """Whether the block that this step takes back was set, for the same subject."""
+    return blocked_at(incident, task.step) is not None
+
+
+def _proof_of_death(number: str, secret: LeakedSecret) -> str:
+    """The rotation that was run knocks again; else somebody brings the evidence."""
+    if secret.rotation:
+        return f"leakguard rotate {number} --secret {secret.id} --probe"
+    return f"leakguard evidence add {number} FILE --proves dead --of {secret.id} --method probe"
 
 
 def _sent(incident: Incident, template: str) -> bool:

@@ -14,6 +14,7 @@ from leakguard import __version__
 from leakguard.event import Entry, stamp
 from leakguard.incident import Consumer, Copy, Incident, LeakedSecret, Message, Task
 from leakguard.respond import guards
+from leakguard.respond.checklist_rows import filled
 from leakguard.respond.timeline import lines
 
 SCHEMA = "leakguard-incident/1"
@@ -44,7 +45,7 @@ def as_json(incident: Incident, entries: Iterable[Entry] = ()) -> dict[str, Any]
         "secrets": [_secret(one) for one in incident.secrets.values()],
         "exposures": [_copy(one) for one in incident.copies.values()],
         "consumers": [_consumer(one) for one in incident.consumers.values()],
-        "steps": [_task(key, one) for key, one in incident.tasks.items()],
+        "steps": [_task(key, one, incident) for key, one in incident.tasks.items()],
         "evidence": [_plain(one) for one in incident.evidence.values()],
         "anomalies": [
             {**_plain(found), **({"decided": _plain(decided)} if decided else {})}
@@ -110,7 +111,7 @@ def _consumer(consumer: Consumer) -> dict[str, Any]:
     }
 
 
-def _task(key: str, task: Task) -> dict[str, Any]:
+def _task(key: str, task: Task, incident: Incident) -> dict[str, Any]:
     step = task.step
     return {
         "key": key,
@@ -119,7 +120,7 @@ def _task(key: str, task: Task) -> dict[str, Any]:
         "source": list(step.source),
         "phase": step.phase.value,
         "mandatory": step.mandatory,
-        "command": list(step.command),
+        "command": [filled(word, step, incident) for word in step.command],
         "state": task.state.value,
         "at": stamp(task.at) if task.at else None,
         "by": task.by or None,

@@ -37,9 +37,10 @@ def best(secret: LeakedSecret, scripts: Iterable[Manifest]) -> str:
     found = fitting(secret, scripts)
     fitting_as_well = [one for one in found if _fit(secret, one) == _fit(secret, found[0])]
     if len(fitting_as_well) > 1 and not named(secret, found[0]):
+        guide = [one for one in found if one.name == GENERIC]
         raise UsageError(
             f"several scripts could rotate {secret.id} ({secret.name}); which one?",
-            *(f"--script {one.name}   {one.title}" for one in fitting_as_well[:8]),
+            *(f"--script {one.name}   {one.title}" for one in [*fitting_as_well[:8], *guide]),
         )
     return found[0].name
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from leakguard.event import Event
+from leakguard.event import Entry, Event
 from leakguard.incident import Incident
 from leakguard.keep.journal import NOTHING, Journal, Lease, Rotation
 from leakguard.rotate.answer import Reply
-from leakguard.rotate.order import Step, way
+from leakguard.rotate.order import ENDING, MUTATIONS, Step, way
 from leakguard.rotate.plan import Delivery, Plan, slots_of
 from leakguard.rotate.policy import End, Policy
 from leakguard.rotate.record import Decide, Record
 from leakguard.rotate.script import Call, Runner
 from leakguard.rotate.world import World
 from leakguard.secret import Secret
+
+PROOFS = ("prove", "prove-end")
+"""Steps that show something of the changes before them, and nothing of later ones."""
 
 PASSING = ("network", "timeout")
 """Errors that may be gone a moment later. Only phases without effect are asked again for them."""
@@ -31,6 +34,7 @@ class Desk:
     world: World
     actor: str
     incident: Callable[[], Incident]
+    history: Callable[[], Sequence[Entry]]
     runners: Mapping[str, Runner]
     plan: Plan
     policy: Policy
@@ -81,7 +85,19 @@ class Desk:
     def done(self, key: str) -> bool:
         """Whether a step is known to have been carried out."""
         last = self.rotation.step(key)
-        return last is not None and last.status == "done" and key not in self.redo
+        done = last is not None and last.status == "done" and key not in self.redo
+        return done and not (key in PROOFS and self._outdated(key))
+
+    def _outdated(self, proof: str) -> bool:
+        """Whether something that belongs before a proof was carried out after it."""
+        order = [one.key for one in self.steps]
+        killing = {"create"} if self.overlap == "none" else set()
+        if proof not in order:
+            return False
+        before = set(order[: order.index(proof)]) & ((set(ENDING) & MUTATIONS) | killing)
+        tried = [one.key for one in self.rotation.steps if one.status != "failed"]
+        since = tried[len(tried) - tried[::-1].index(proof) :]
+        return not before.isdisjoint(since)
 
     def begun(self, *keys: str) -> bool:
         """Whether a step may have had an effect."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -54,15 +54,16 @@ class Engine:
             for one in plan.deliveries
             if one.new
         ]
+        approved = f"{plan.strategy}, approved by {policy.approver}" if policy.approver else ""
+        told = approved or plan.strategy
+        record = Record("", plan.secret, plan.script)
+        self.world.look_at(self.store.load(plan.incident), record.noted("start", "begun", told))
         begun = self.journal.begin(
             plan.incident, plan.secret, plan.script,
             plan=plan.as_json(), policy=policy.as_json(), actor=self.actor, revoke_by=revoke_by,
-            events=self.world.with_consequences(*added),
+            events=self.world.with_consequences(*added), alone=RUNNING,
         )  # fmt: skip
-        approved = f", approved by {policy.approver}" if policy.approver else ""
-        noted = Record(begun.id, plan.secret, plan.script).noted(
-            "start", "begun", plan.strategy + approved
-        )
+        noted = replace(record, rotation=begun.id).noted("start", "begun", told)
         return self.journal.change(
             begun.id, actor=self.actor, events=self.world.with_consequences(noted)
         )
@@ -110,7 +111,10 @@ class Engine:
             raise UsageError("a deferral needs a reason", '--reason "why users need longer"')
         record = Record(rotation, kept.secret, kept.script)
         noted = record.noted("defer", "deferred", f"until {ev.stamp(until)}: {reason}")
-        return self.journal.change(rotation, actor=self.actor, revoke_by=until, events=[noted])
+        return self.journal.change(
+            rotation, actor=self.actor, revoke_by=until,
+            events=self.world.with_consequences(noted),
+        )  # fmt: skip
 
     def open(self, incident: str, secret: str) -> Rotation | None:
         """The rotation of a secret that is under way."""
@@ -149,7 +153,8 @@ class Engine:
             raise UsageError(f"the script {lacking[0]!r} is gone", "leakguard rotate list")
         return Walk(
             self.journal, self.world, self.actor, lambda: self.store.load(rotation.incident),
-            self.runners, plan, policy_of(rotation.policy), rotation, dict(secrets), lease,
+            lambda: self.store.entries(rotation.incident), self.runners, plan,
+            policy_of(rotation.policy), rotation, dict(secrets), lease,
         )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ class Guided:
                     "verb": "you",
                     "target": "",
                     "effect": _filled(self._guide(phase), call.target),
-                    "undo": _UNDO.get(phase),
+                    "undo": None if phase in self.manifest.irreversible else _UNDO.get(phase),
                 }
                 for phase in listed
                 if phase in self.manifest.guide and phase != "observe"

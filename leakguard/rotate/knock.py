@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from leakguard.errors import RefusedError
 from leakguard.event import Event
 from leakguard.rotate.answer import Reply
 from leakguard.rotate.desk import PASSING, passes
@@ -26,6 +27,8 @@ def prove(walk: Walk, step: Step) -> Outcome | None:
     walk.intend(step)
     rounds, public, reply = _rounds(walk, step)
     verdict = judge(rounds, walk.runner.manifest.rounds)
+    if verdict is Verdict.DEAD and _doubted(walk) and rounds[-1].method != "metadata":
+        verdict = Verdict.UNKNOWN
     walk.world.crash("after_effect", step.key)
     detail = f"{verdict.value}: {told(rounds)}{_doubt(walk)}"
     uses = walk.record.discovered(reply.more.get("used_by", ()))
@@ -51,20 +54,55 @@ def again(walk: Walk) -> Outcome:
     """A proof on demand, of a rotation at any stage after the end of the old one began."""
     if walk.rotation.state == End.CLOSED:
         return _after_the_end(walk)
+    _may_prove(walk)
+    before = walk.rotation.state
     keys = [one.key for one in walk.steps if one.key.startswith("prove") and walk.begun(one.key)]
     step = Step(keys[-1] if keys else "prove", "probe")
-    return prove(walk, step) or walk.outcome(End.DEAD, step, "proven dead once more")
+    stop = prove(walk, step)
+    if stop is not None:
+        return stop
+    if before == End.DEAD:
+        walk.change(end=End.DEAD)
+    over = before == End.DEAD or step.key == walk.steps[-1].key
+    hints = () if over else (f"the rotation goes on: {walk.resume}",)
+    message = "proven dead once more"
+    return Outcome(walk.rotation.id, End.DEAD, message, hints, step.key, shown=True)
+
+
+def _may_prove(walk: Walk) -> None:
+    """Raises RefusedError while nothing was ended: a refusal would only show a wrong value."""
+    if walk.rotation.state == End.ROLLED_BACK:
+        raise RefusedError(
+            f"{walk.rotation.id} was rolled back: the leaked one works",
+            f"rotate again: leakguard rotate {walk.plan.incident} --secret {walk.plan.secret}",
+        )
+    if not walk.ended:
+        raise RefusedError(
+            "the leaked one was not ended yet, so nothing can show it dead",
+            f"go on: {walk.resume}",
+            f"what is true now: leakguard rotate observe {walk.rotation.id}",
+        )
 
 
 def _after_the_end(walk: Walk) -> Outcome:
-    """The new value is shredded by now, so only a resurrection can be shown for certain."""
+    """The new value is shredded by now: a refusal alone, or a resurrection, can be shown."""
     step = Step("prove-again", "probe")
     said = _round(walk.ask(step))
     alive = judge([said], 1) is Verdict.ALIVE
-    noted = walk.record.noted(step.key, "failed" if alive else "done", told([said]))
+    refused = said.old == "refused" and (said.old_error == "auth" or said.by_metadata)
+    shown = refused and not alive and (said.method == "metadata" or not _doubted(walk))
+    status = "failed" if alive else "done" if shown else "unknown"
+    noted = walk.record.noted(step.key, status, told([said]) + _doubt(walk))
     walk.change(noted, *([walk.record.alive([said])] if alive else []))
-    end = End.FAILED if alive else End.CLOSED
-    return Outcome(walk.rotation.id, end, told([said]), step=step.key)
+    end = End.FAILED if alive else End.CLOSED if shown else End.UNKNOWN
+    hints = () if alive else _by_a_person(walk, "the new value is shredded, so it cannot knock")
+    return Outcome(walk.rotation.id, end, told([said]), hints, step.key, shown=shown)
+
+
+def _by_a_person(walk: Walk, why: str) -> tuple[str, ...]:
+    """What to do where no program can prove it any more."""
+    add = f"leakguard evidence add {walk.plan.incident} FILE --proves dead --of {walk.plan.secret}"
+    return (f"{why}; what the issuer says proves it too: {add}",)
 
 
 def now(walk: Walk) -> Reply:
@@ -97,10 +135,24 @@ def _rounds(walk: Walk, step: Step) -> tuple[list[Round], dict[str, Any], Reply]
 
 def _doubt(walk: Walk) -> str:
     """What makes a refusal prove less: the value given for the old one never worked here."""
-    before = walk.rotation.step("baseline")
-    if before is None or before.public.get("old") != "refused":
+    if not _refused_before(walk):
         return ""
     return "; it was refused before the rotation too: is it the value that leaked?"
+
+
+def _refused_before(walk: Walk) -> bool:
+    before = walk.rotation.step("baseline")
+    return before is not None and before.public.get("old") == "refused"
+
+
+def _doubted(walk: Walk) -> bool:
+    """Whether a refusal proves nothing, and nobody answered for it since with evidence."""
+    before = walk.rotation.step("baseline")
+    if before is None or not _refused_before(walk):
+        return False
+    proofs = walk.incident().secrets[walk.plan.secret].proofs
+    ends = [(at, one) for at, one in proofs if one.kind == "dead"]
+    return not (ends and ends[-1][1].holds and ends[-1][0] >= before.at)
 
 
 def _round(reply: Reply) -> Round:
@@ -124,4 +176,6 @@ def _hints(walk: Walk, rounds: Sequence[Round]) -> list[str]:
     hints = [f"then a further run: {walk.resume}"]
     if "old" not in walk.secrets and rounds[-1].new == "accepted":
         hints.insert(0, "nobody could knock with the leaked value: give it again with --old")
+    if _doubted(walk):
+        hints = [*_by_a_person(walk, "the value given never worked here"), *hints]
     return hints

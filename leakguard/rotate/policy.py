@@ -66,8 +66,9 @@ class Outcome:
     hints: tuple[str, ...] = ()
     step: str = ""
     unconfirmed: tuple[str, ...] = ()
+    shown: bool = False  # it was asked whether the old one is dead, and it is
 
     @property
     def good(self) -> bool:
-        """Whether nothing is left to do or to find out."""
-        return self.end in (End.CLOSED, End.ROLLED_BACK)
+        """Whether nothing is left to do or to find out, or what was asked for is shown."""
+        return self.shown or self.end in (End.CLOSED, End.ROLLED_BACK)

@@ -8,7 +8,7 @@ from typing import Any
 
 from leakguard import event as ev
 from leakguard.event import Event
-from leakguard.incident import Incident, SecretState
+from leakguard.incident import PROVEN, STOPPED, Incident, SecretState
 from leakguard.rotate.proof import Round, streak, told
 
 Decide = Callable[[Incident], Sequence[Event]]
@@ -51,7 +51,8 @@ class Record:
 
         def decide(incident: Incident) -> list[Event]:
             moved: list[Event] = []
-            if incident.secrets[self.secret].state is not SecretState.DEAD and final:
+            state = incident.secrets[self.secret].state
+            if state in STOPPED - PROVEN and final:
                 flag = "attested by a person, not probed" if method == "attestation" else "proven"
                 moved = [ev.SecretMoved(self.secret, SecretState.DEAD.value, flag, self.rotation)]
             return [proof, *moved]
@@ -88,6 +89,17 @@ class Record:
             if consumer not in incident.consumers:
                 return []
             return [ev.Proved("switch", consumer, method, True, detail)]
+
+        return decide
+
+    def went_back(self, consumer: str) -> Decide:
+        """What showed a consumer on the new one holds no more: the new one is gone."""
+        detail = f"{self.rotation} was rolled back"
+
+        def decide(incident: Incident) -> list[Event]:
+            if consumer not in incident.consumers:
+                return []
+            return [ev.Proved("switch", consumer, "config", False, detail)]
 
         return decide
 

@@ -39,6 +39,7 @@ def check(walk: Walk, reason: str, *, break_glass: bool) -> None:
 
 def go(walk: Walk, reason: str, *, break_glass: bool) -> Outcome:
     """Put things back. Where the old one still works its users leave the new one first."""
+    walk.world.look_at(walk.incident(), walk.record.noted("reason", "given", reason))
     issuer = Step("rollback", "rollback")
     handed = [
         Step(f"rollback:{one.id}", "rollback", one.id)
@@ -70,11 +71,24 @@ def _back(walk: Walk, step: Step) -> Outcome | None:
                      "leakguard rotate observe tells what is true now")  # fmt: skip
 
 
+def _off_the_new_one(walk: Walk) -> list[str]:
+    """The consumers that may have been shown on a new one which is gone now."""
+    return [
+        one.id
+        for one in walk.plan.deliveries
+        if not one.script or walk.begun(f"distribute:{one.id}")
+    ]
+
+
 def _over(walk: Walk, reason: str, *, break_glass: bool) -> Outcome:
     what = "break-glass" if break_glass else "rollback"
     why = f"restored by {walk.actor}: {reason}" if break_glass else f"rolled back: {reason}"
-    walk.change(walk.record.noted(what, "done", why), walk.record.revived(why),
-                end=End.ROLLED_BACK)  # fmt: skip
+    walk.change(
+        walk.record.noted(what, "done", why),
+        walk.record.revived(why),
+        *(walk.record.went_back(one) for one in _off_the_new_one(walk)),
+        end=End.ROLLED_BACK,
+    )
     walk.journal.shred(walk.rotation.id)
     hint = "the leaked one works again: whoever has it can use it" if break_glass else (
         "the leaked one was never revoked: rotate again soon"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from leakguard import event as ev
 from leakguard.event import Event
 from leakguard.incident import SecretState
 from leakguard.rotate import change, knock, look
@@ -73,30 +74,59 @@ class Walk(Desk):
         by = self.rotation.revoke_by
         if by is None or self.policy.strategy != "overlap" or self.now() < by:
             return False
-        return any(not self.done(one.key) for one in self.steps if one.key not in ENDING)
+        return not self.ended and self._somebody_is_in_the_way()
+
+    def _somebody_is_in_the_way(self) -> bool:
+        """Whether the gate would wait: for a step, for a person, or for a complete list."""
+        if any(not self.done(one.key) for one in self.steps if one.key not in ENDING):
+            return True
+        return not self._counted() or bool(self.unconfirmed())
+
+    def _counted(self) -> bool:
+        return bool(self.incident().secrets[self.plan.secret].counted)
 
     def _force(self) -> None:
         late = self.unconfirmed()
         reason = f"the deadline passed; not confirmed: {', '.join(late) or 'nobody'}"
+        if not self._counted():
+            reason += "; nobody said whether all users are listed"
         self.policy = replace(self.policy, strategy="contain", forced=reason)
         self.tried.clear()
         self.change(self.record.noted("deadline", "forced", reason))
         self.world.tell(reason)
 
     def unconfirmed(self) -> list[str]:
-        """The consumers of which nothing shows that they use the new one."""
-        settled = {key for key, one in self.incident().consumers.items() if one.settled}
+        """The consumers of which nothing shows that they use the new one.
+
+        The new one of this rotation: what was shown in an earlier one says nothing of it.
+        """
+        known = self.incident().consumers
+        excepted = {key for key, one in known.items() if one.exception is not None}
+        by_hand = self._switched_by_hand()
         return [
             one.id
             for one in self.plan.deliveries
-            if not self.done(f"confirm:{one.id}") and one.id not in settled
+            if one.id not in excepted
+            and not (self.done(f"confirm:{one.id}") if one.script else one.id in by_hand)
         ]
+
+    def _switched_by_hand(self) -> set[str]:
+        """The consumers shown on the new one since this rotation's new one was let in."""
+        found: set[str] = set()
+        let_in = False
+        for entry in self.history():
+            match entry.event:
+                case ev.RotationNoted(phase="verify_new", status="done", rotation=rotation):
+                    let_in = let_in or rotation == self.rotation.id
+                case ev.Proved(kind="switch", subject=subject, holds=holds) if let_in:
+                    (found.add if holds else found.discard)(subject)
+        return found
 
     def _gate(self, step: Step) -> Outcome | None:
         """In `overlap` the old one ends when everybody is known to be on the new one."""
         if self.policy.strategy != "overlap" or step.key not in ENDING or self.ended:
             return None
-        if not self.incident().secrets[self.plan.secret].counted:
+        if not self._counted():
             return self.stop(
                 End.WAITING, step, "nobody said whether all users of the old one are listed",
                 f"leakguard consumers complete {self.plan.incident} {self.plan.secret}",

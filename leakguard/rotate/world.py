@@ -44,6 +44,10 @@ class World:
     crash: Crash = _go_on
     follow: Follow = _nothing
 
+    def look_at(self, incident: Incident, *events: Event) -> None:
+        """Raises what recording these would raise, before anything is done for them."""
+        self.follow(incident, events)
+
     def with_consequences(self, *parts: Event | Decide) -> Decide:
         """Events, or decisions about them, and everything that follows from them."""
         decide = together(*parts)

@@ -84,16 +84,10 @@ def test_a_wrong_profile_is_refused_with_its_place(raw: bytes, said: str) -> Non
     assert refused.value.place.line >= 1
 
 
-def test_the_user_s_own_profile_comes_before_a_repository_s(tmp_path: Path) -> None:
-    data, top = tmp_path / "data", tmp_path / "top"
-    (top / ".leakguard").mkdir(parents=True)
-    data.mkdir()
-    assert load_profile.profile(str(data), str(top)) == Profile()
-    (top / ".leakguard" / "profile.yml").write_text("organisation: Theirs")
-    assert load_profile.profile(str(data), str(top)).organisation == "Theirs"
-    assert load_profile.profile(str(data), None) == Profile()
-    (data / "profile.yml").write_text("organisation: Ours")
-    assert load_profile.profile(str(data), str(top)).organisation == "Ours"
+def test_the_profile_is_the_users_own(tmp_path: Path) -> None:
+    assert load_profile.profile(str(tmp_path)) == Profile()
+    (tmp_path / "profile.yml").write_text("organisation: Ours")
+    assert load_profile.profile(str(tmp_path)).organisation == "Ours"
 
 
 # notify.yml

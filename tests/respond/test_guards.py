@@ -7,7 +7,7 @@ import pytest
 from leakguard import event as ev
 from leakguard.facts import Facts
 from leakguard.incident import Incident, Status
-from leakguard.playbook import Phase
+from leakguard.playbook import Phase, Risk
 from leakguard.respond import actions, guards
 from leakguard.respond.guards import Gap
 from respond.story import ENDED, WAY, Story, dead, judged, message, pushed, secret, step, steps
@@ -70,6 +70,23 @@ def test_g01_a_working_credential_is_no_false_positive() -> None:
     assert ids(actions.false_positive(story.incident, "", "ada")) == {"G-01"}
 
 
+def test_g01_what_any_of_the_secrets_says_of_itself_counts() -> None:
+    stated = Story(secret(), judged(2), ev.Stated("validity", "active", "S1"))
+    assert ids(actions.false_positive(stated.incident, "", "ada")) == {"G-01"}
+    probed = Story(secret(), judged(2), dead(holds=False))
+    assert ids(actions.false_positive(probed.incident, "", "ada")) == {"G-01"}
+    probed.tell(dead())
+    assert actions.false_positive(probed.incident, "", "ada") == []
+
+
+def test_g01_evidence_does_not_make_a_copy_gone_while_the_secret_works() -> None:
+    story = Story(secret(), pushed(), judged())
+    gone = ev.Proved("gone", "X1", "probe", holds=True, detail="404")
+    assert ids(actions.prove(story.incident, gone, "", "ada")) == {"G-01"}
+    story.tell(ev.SecretMoved("S1", "revoked"))
+    assert actions.prove(story.incident, gone, "", "ada") == []
+
+
 def test_g02_revoked_is_not_dead() -> None:
     story = Story(secret(), pushed(), ev.SecretMoved("S1", "revoked"))
     assert ids(actions.move(story.incident, ev.SecretMoved("S1", "dead"))) == {"G-02"}
@@ -107,12 +124,12 @@ def test_g03_a_forgotten_consumer_keeps_it_open() -> None:
     assert missing(story.incident, "recovered") == set()
 
 
-def test_g03_with_both_values_valid_nobody_is_cut_off_before_the_list_is_settled() -> None:
-    story = Story(secret(), pushed())
-    assert ids(actions.revoke(story.incident, "S1", overlap=True)) == {"G-03"}
-    assert actions.revoke(story.incident, "S1", overlap=False) == []
-    story.tell(ev.ConsumersCounted("S1", "unknown", "an old shared password"))
-    assert actions.revoke(story.incident, "S1", overlap=True) == []
+def test_g03_at_a_serious_level_an_exception_takes_two_people() -> None:
+    story = Story(secret(), judged(1), ev.ConsumerAdded("C1", "S1", "billing"))
+    assert ids(actions.except_consumer(story.incident, "C1", "ada", "ada")) == {"G-03"}
+    assert actions.except_consumer(story.incident, "C1", "li", "ada") == []
+    story.tell(judged(2))
+    assert actions.except_consumer(story.incident, "C1", "ada", "ada") == []
 
 
 def test_g04_people_inside_are_told_before_it_counts_as_contained() -> None:
@@ -184,6 +201,15 @@ def test_g16_an_unknown_outcome_is_no_success() -> None:
     assert missing(story.incident, "contained") == {"G-16"}
 
 
+def test_g19_what_cannot_be_taken_back_is_not_done_alone_at_a_serious_level() -> None:
+    story = Story(secret(), judged(1), steps(step("erase", risk=Risk.IRREVERSIBLE)))
+    done = ev.StepDone("erase")
+    assert ids(actions.finish(story.incident, "erase", done, {}, second=False)) == {"G-19"}
+    assert actions.finish(story.incident, "erase", done, {}, second=True) == []
+    story.tell(judged(2))
+    assert actions.finish(story.incident, "erase", done, {}, second=False) == []
+
+
 def test_g28_nothing_is_destroyed_before_evidence_was_kept() -> None:
     story = Story(secret(), steps(step("purge", destructive=True)))
     done = ev.StepDone("purge")
@@ -219,6 +245,24 @@ def test_g33_a_temporary_block_has_to_be_undone() -> None:
     assert missing(story.incident, "recovered") == {"G-33"}
     story.tell(ev.StepDone("undo-deny-all"))
     assert missing(story.incident, "recovered") == set()
+
+
+def test_g33_a_block_of_one_secret_is_not_that_of_another() -> None:
+    block = step("deny", undo_step="undo-deny", mandatory=False, subject="S1")
+    undo = [step("undo-deny", Phase.RECOVER, subject=name) for name in ("S1", "S2")]
+    near = step("undo-deny-all", Phase.RECOVER, subject="S1")
+    story = Story(secret(), secret("S2"), steps(block, *undo, near), ev.StepDone("deny:S1"))
+    found = [gap for gap in guards._recovered(story.incident) if gap.guard == "G-33"]
+    assert [gap.command.split()[-1] for gap in found] == ["undo-deny:S1"]
+
+
+def test_g38_what_a_step_waits_for_is_listed_before_it_whatever_its_phase() -> None:
+    story = Story(secret(), steps(
+        step("stop", depends_on=("look",)), step("ask", Phase.INVESTIGATE, mandatory=False),
+        step("look", Phase.INVESTIGATE, depends_on=("ask",)), step("tell", Phase.LEARN),
+    ))  # fmt: skip
+    found = [gap.command.split()[-1] for gap in guards._open_steps(story.incident, Phase.CONTAIN)]
+    assert found == ["ask", "look", "stop"]
 
 
 def test_g36_somebody_is_in_command() -> None:

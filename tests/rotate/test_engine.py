@@ -260,14 +260,21 @@ def test_without_the_leaked_value_nothing_proves_it_dead(tmp_path: Path) -> None
     it_is_over(case, case.run())
 
 
-def test_a_wrong_value_in_place_of_the_leaked_one_leaves_a_doubt_on_record(
+def test_the_refusal_of_a_wrong_value_in_place_of_the_leaked_one_proves_nothing(
     tmp_path: Path,
 ) -> None:
     case = Case(tmp_path)
     case.start()
-    case.run(slots=case.sim.slots | {"old": Secret(b"not the one that leaked")})
-    proof = case.incident().secrets["S1"].proofs[-1][1]
-    assert "refused before the rotation too" in proof.detail
+    wrong = case.sim.slots | {"old": Secret(b"not the one that leaked")}
+    outcome = case.run(slots=wrong)
+    assert outcome.end is End.UNKNOWN
+    assert "refused before the rotation too" in outcome.message
+    assert "--proves dead" in " ".join(outcome.hints)
+    assert not case.recorded_dead
+    with open_store(case.place) as store:  # a person answers for it
+        said = ev.Proved("dead", "S1", "provider-metadata", holds=True, detail="their list")
+        store.change(case.id, lambda _: [said], actor="ada", at=today())
+    it_is_over(case, case.run(slots=wrong))
 
 
 @pytest.mark.parametrize("phase", ["create", "disable_old", "destroy_old"])

@@ -86,6 +86,19 @@ def test_with_apply_it_is_done_and_proven(case: Case, capsys: pytest.CaptureFixt
     assert case.files_that_tell(case.sim.old, case.sim.admin) == []
 
 
+def test_a_proof_on_demand_succeeds_after_the_end_and_is_refused_before(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case.sim.fail("create", "denied")
+    assert main(words(case, "--apply", "--yes", case.id, *GO)) == exits.OUTCOME
+    again = [*SECRETS, "--secret", "S1"]
+    assert main(["rotate", "1", "--probe", *again]) == exits.REFUSED
+    assert main(["rotate", "1", "--resume", *again]) == exits.CLEAN
+    capsys.readouterr()
+    assert main(["rotate", "1", "--probe", *again]) == exits.CLEAN
+    assert "--proves dead" in capsys.readouterr().err
+
+
 def test_a_run_that_stops_exits_5_and_another_one_resumes(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
