@@ -124,7 +124,9 @@ def test_the_page_of_rotations_lists_every_script_as_its_manifest_says() -> None
 
 
 def test_every_extra_that_a_rotation_script_names_exists() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     for path in (ROOT / "hooks" / "rotate").glob("*/manifest.yml"):
         named = re.search(r"extra: [\"\']?([a-z0-9-]*)", path.read_text(encoding="utf-8"))
         assert not named or not named[1] or named[1] in extras, path
