@@ -9,6 +9,7 @@ What this cannot prove: caches between a verifier and the document (CDN, proxies
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from typing import Any
 from servers import Process, free_port, lacking, launch, listening, until
 
 PACKAGES: tuple[str, ...] = ()
+TESTS = Path(__file__).resolve().parents[1]
 AUDIENCE = "reports"
 
 
@@ -71,7 +73,9 @@ def start(folder: Path) -> Iterator[Server]:
     """A server that publishes `folder/jwks.json`, which the caller writes."""
     port, flusher = free_port(), secrets.token_hex(16)
     (folder / "flusher").write_text(flusher, "utf-8")
-    process = launch([sys.executable, __file__, str(port)], log=folder / "log", cwd=folder)
+    env = {**os.environ, "PYTHONPATH": str(TESTS)}
+    argv = [sys.executable, "-m", "servers.jwks", str(port)]
+    process = launch(argv, log=folder / "log", env=env, cwd=folder)
     try:
         until(listening(port), process)
         yield Server(port, folder, process, flusher)
