@@ -135,8 +135,8 @@ class _Proof:
         rows = self._rows.get(rule.id, [])
         table: list[Row] = [row for row in self._book.table if row[0] != "f"]
         for number in rows:
-            kind, what, _, left, near, width = self._book.table[number]
-            row: Row = (kind, what, (0,), left, near, width)
+            kind, what, _, left, near, width, known = self._book.table[number]
+            row: Row = (kind, what, (0,), left, near, width, known)
             if kind == "f":
                 table.append(row)
             else:

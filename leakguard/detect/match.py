@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from leakguard.detect import shape
-from leakguard.detect.openings import openings
 from leakguard.globs import matcher
 from leakguard.rule import Rule
 
@@ -36,24 +35,45 @@ class Match(NamedTuple):
         return f"Match({self.rule.id}, {self.span})"  # never the value
 
 
+WIDE = 4096
+"""A window from which it pays to look first for a text that a match must contain, bytes."""
+
 Window = tuple[int, int, int]
 """(first start, last start, to)"""
 
-Row = tuple[str, str, tuple[int, ...], int, int, int]
-"""(kind, what, rules, left, near, width): kind `r` with the id of a rule, `w` with a service's
-word, `d` with the name of a decoder, `f`, which has no anchor, with a rule of whole files; the
-numbers of the rules that it calls for; where a match begins and how long it is, see `Anchor`."""
+
+class Hints(NamedTuple):
+    """What a pattern's tree says of all its matches. A pack keeps it, so that no run reads trees.
+
+    A match begins with one of `begins`, whatever the case (none: unknown), holds `contains` as
+    it is spelt, and looks at most `behind` bytes back from where it begins.
+    """
+
+    begins: tuple[str, ...] = ()
+    contains: str = ""
+    behind: int = 2
+
+
+NOTHING = Hints()
+
+Row = tuple[str, str, tuple[int, ...], int, int, int, Hints]
+"""(kind, what, rules, left, near, width, hints): kind `r` with the id of a rule, `w` with a
+service's word, `d` with the name of a decoder, `f`, which has no anchor, with a rule of whole
+files; the numbers of the rules that it calls for; where a match begins and how long it is, see
+`Anchor`; what else is known of it."""
 
 
 class Exact:
     """A rule's pattern, ready to be tried on windows."""
 
-    __slots__ = ("_begins", "_longest", "_pattern")
+    __slots__ = ("_begins", "_contains", "_longest", "_pattern", "behind")
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, hints: Hints) -> None:
         self._pattern = re.compile(after_escape(pattern).encode())
-        begins = openings(pattern)
+        begins = [begin.encode("latin-1") for begin in hints.begins]
         self._begins = re.compile(b"|".join(map(re.escape, begins))) if begins else None
+        self._contains = hints.contains.encode("latin-1")
+        self.behind = hints.behind
         self._longest = max(map(len, begins), default=0)
 
     def within(self, data: bytes, window: Window) -> Iterator[re.Match[bytes]]:
@@ -64,6 +84,8 @@ class Exact:
         is left for a long match.
         """
         low, last, high = window
+        if high - low > WIDE and data.find(self._contains, low, high) < 0:
+            return iter(())
         if self._begins is None:
             return _within(self._pattern, data, window)
         return self._tried(data, low, last, min(high, len(data)))
@@ -100,10 +122,10 @@ class Book:
         """The rules that a file's name calls for."""
         return [self.rules[rules[0]] for kind, _, rules, *_ in self.table if kind == "f"]
 
-    def pattern(self, rule: int) -> Exact:
+    def pattern(self, rule: int, hints: Hints) -> Exact:
         """A rule's exact pattern, compiled at its first hit."""
         if rule not in self._patterns:
-            self._patterns[rule] = Exact(self.rules[rule].pattern)
+            self._patterns[rule] = Exact(self.rules[rule].pattern, hints)
         return self._patterns[rule]
 
     def each(self, rule: int) -> re.Pattern[bytes]:
@@ -131,6 +153,41 @@ Guard = Callable[[Rule], AbstractContextManager[object]]
 """Bounds the time of a stranger's pattern; a no-op for rules that were proven here."""
 
 
+Surroundings = tuple[int, int, bytes]
+"""(where in the text the first match may begin, where the last may, the text)"""
+
+
+def surroundings(data: bytes, window: Window, behind: int) -> Surroundings:
+    """All that decides what a pattern finds in a window."""
+    low, last, high = window
+    start = max(0, low - behind)
+    return low - start, last - start, data[start:high]
+
+
+class Barren:
+    """Windows in which a rule found nothing: other versions of the same file have them too."""
+
+    MOST = 16_384
+    SHORT = 1024
+    """Only so many, and only so short ones, bytes, are kept: 16 MiB at the very most."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[int, Surroundings]] = set()
+
+    def knows(self, rule: int, text: Surroundings) -> bool:
+        """Whether the same rule has looked at the same text before, for nothing."""
+        return (rule, text) in self._seen
+
+    def add(self, rule: int, text: Surroundings) -> None:
+        """Remember that a rule found nothing."""
+        if len(text[2]) <= self.SHORT:
+            if len(self._seen) >= self.MOST:
+                self._seen.clear()
+            self._seen.add((rule, text))
+
+
 class Matcher:
     """Runs the exact patterns of a book; knows nothing about files."""
 
@@ -143,6 +200,7 @@ class Matcher:
         self._book = book
         self._scan = scan
         self._guard = guard
+        self._barren = Barren()
 
     def matches(
         self, data: bytes, hits: list[tuple[int, int]] | None = None, path: str = ""
@@ -160,7 +218,7 @@ class Matcher:
         for number, end in hits:
             ends.setdefault(number, []).append(end)
         for number, where in ends.items():
-            kind, what, rules, left, near, width = self._book.table[number]
+            kind, what, rules, left, near, width, hints = self._book.table[number]
             if kind == "d":
                 if depth < MAX_DEPTH:
                     yield from self._encoded(what, data, where, path, depth)
@@ -171,12 +229,18 @@ class Matcher:
                     yield from self._near(what, spelt, shaped, data, window)
             elif looks_in(self._book.rules[rules[0]], path):
                 for window in windows(where, left, near, width):
-                    yield from self._exact(rules[0], data, window)
+                    yield from self._exact(rules[0], hints, data, window)
 
-    def _exact(self, number: int, data: bytes, window: tuple[int, int, int]) -> Iterator[Match]:
+    def _exact(self, number: int, hints: Hints, data: bytes, window: Window) -> Iterator[Match]:
         rule = self._book.rules[number]
+        exact = self._book.pattern(number, hints)
+        text = surroundings(data, window, exact.behind)
+        if self._barren.knows(number, text):
+            return
         with self._guard(rule):
-            found = list(self._book.pattern(number).within(data, window))
+            found = list(exact.within(data, window))
+        if not found:
+            self._barren.add(number, text)
         for match in found:
             group = value_group(rule, match)
             if rule.each:

@@ -1,23 +1,48 @@
-"""How every match of a pattern must begin, so that only such places are tried."""
+"""How every match of a pattern must begin and what it must contain: only such places are tried."""
 
 from __future__ import annotations
 
 from re import _constants as op  # type: ignore[attr-defined]
+from typing import Any
 
-from leakguard.detect.syntax import FEW, Item, flatten, members, parse
+from leakguard.detect.match import Hints
+from leakguard.detect.syntax import FEW, Item, children, flatten, members, parse
 
 MOST_OPENINGS = 96
 
 
-def openings(pattern: str) -> tuple[bytes, ...]:
-    """The constant beginnings, in lower case, of which every match has one; () if unknown.
+def hints(pattern: str) -> Hints:
+    """What is certain of every match."""
+    tree = parse(pattern)
+    items = flatten(tree.data)
+    caseless = tree.state.flags & op.SRE_FLAG_IGNORECASE
+    return Hints(_begins(items), "" if caseless else _contained(items), _behind(tree.data))
 
-    Only beginnings of two bytes and more: shorter ones would not save a look.
-    """
-    found = _openings(flatten(parse(pattern).data))
+
+def _begins(items: list[Item]) -> tuple[str, ...]:
+    """Only beginnings of two bytes and more: shorter ones would not save a look."""
+    found = _openings(items)
     if not 0 < len(found) <= MOST_OPENINGS or any(len(begin) < 2 for begin in found):
         return ()
-    return tuple(sorted(begin.lower() for begin in found))
+    return tuple(sorted(begin.lower().decode("latin-1") for begin in found))
+
+
+def _contained(items: list[Item]) -> str:
+    """The longest run of constant bytes."""
+    runs, run = [""], ""
+    for kind, value in items:
+        run = run + chr(value) if kind is op.LITERAL else ""
+        runs.append(run)
+    return max(runs, key=len)
+
+
+def _behind(items: Any) -> int:
+    far = Hints().behind  # an edge, also behind an escaped line end
+    for kind, value in items:
+        if kind in (op.ASSERT, op.ASSERT_NOT) and value[0] < 0:
+            far = max(far, int(value[1].getwidth()[1]))
+        far = max([far, *(_behind(child.data) for child in children(kind, value))])
+    return far
 
 
 def _openings(items: list[Item]) -> set[bytes]:

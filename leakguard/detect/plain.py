@@ -15,7 +15,7 @@ def plain(data: bytes) -> tuple[bytes, int]:
     Characters beyond U+00FF become `?`: rules are about ASCII, and every line
     and column stays where an editor shows it.
     """
-    if b"\0" not in data[:SAMPLE]:
+    if data.find(b"\0", 0, SAMPLE) < 0:
         return data, 1
     for mark, width, big in (
         (codecs.BOM_UTF32_LE, 4, False),

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from leakguard import globs
-from leakguard.detect.match import Book, Row
+from leakguard.detect.match import NOTHING, Book, Hints, Row
 from leakguard.errors import ConfigError
 from leakguard.load import scorer as _scorer  # noqa: F401 (hands the scorer's model to detect)
 from leakguard.policy import Policy
@@ -81,23 +81,32 @@ def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
     whole files, which have no anchor, come last.
     """
     from leakguard.detect import anchor, decode, shape
+    from leakguard.detect.openings import hints
     from leakguard.detect.whole import is_whole
 
     table: list[Row] = []
     expressions: list[Expression] = []
 
-    def add(kind: str, what: str, called: Sequence[int], found: anchor.Anchor, *also: str) -> None:
+    def add(
+        kind: str,
+        what: str,
+        called: Sequence[int],
+        found: anchor.Anchor,
+        *also: str,
+        known: Hints = NOTHING,
+    ) -> None:
         texts = (found.expression, *also)
         expressions.extend((len(table), text, found.caseless) for text in texts)
-        table.append((kind, what, tuple(called), found.left, found.near, found.width))
+        table.append((kind, what, tuple(called), found.left, found.near, found.width, known))
 
     whole: list[Row] = []
     words: dict[str, list[int]] = {}
     for number, rule in enumerate(rules):
         if rule.pattern and is_whole(rule):
-            whole.append(("f", rule.id, (number,), 0, 0, 0))
+            whole.append(("f", rule.id, (number,), 0, 0, 0, NOTHING))
         elif rule.pattern:
-            add("r", rule.id, [number], anchor.derive(rule.pattern, escaped=True))
+            derived = anchor.derive(rule.pattern, escaped=True)
+            add("r", rule.id, [number], derived, known=hints(rule.pattern))
         for word in rule.words:
             words.setdefault(word, []).append(number)
     for word, called in sorted(words.items()):
@@ -159,7 +168,7 @@ def load(body: bytes) -> Loaded:
     if len(lines) < _RULES:
         raise ValueError("the pack is cut off")
     data = json.loads(lines[2])
-    table: list[Row] = [tuple(row) for row in data["table"]]
+    table: list[Row] = [(*row, Hints(*known)) for *row, known in data["table"]]
     decided: dict[str, Any] = data["policy"]
     for name, value in decided.items():
         decided[name] = tuple(value) if isinstance(value, list) else value
