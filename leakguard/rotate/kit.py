@@ -12,13 +12,16 @@ module only spares Python scripts the reading, the writing and the error classes
 
     if __name__ == "__main__":
         rotate.main()
+
+A script without a `describe` of its own answers what the manifest beside it says.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,11 +127,34 @@ class Answer:
 Phase = Callable[[Request], Answer]
 
 
+def check(what: str, ok: object, otherwise: str = "", *, found: str = "") -> dict[str, Any]:
+    """A check of a plan: what has to hold, and where to look or what to do `otherwise`."""
+    return {"what": what, "ok": bool(ok), "detail": found if ok else otherwise}
+
+
+def unless(what: str, wrong: str = "") -> dict[str, Any]:
+    """A check that holds unless something is `wrong`: what, and what to do."""
+    return check(what, not wrong, wrong)
+
+
+def action(
+    phase: str, verb: str, target: str, effect: str, undo: str | None = None
+) -> dict[str, Any]:
+    """An action of a plan; without an `undo` it cannot be taken back."""
+    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
+
+
+def state_by(held: str | None, given: Mapping[str, str]) -> dict[str, Any]:
+    """What a consumer that holds a value says of the two it may be, as far as we have them."""
+    compared = {slot: "active" if held == value else "absent" for slot, value in given.items()}
+    return {slot: compared.get(slot, "unknown") for slot in ("old", "new")}
+
+
 class Script:
     """The phases of one script, and how failures of its libraries are classed."""
 
     def __init__(self, classes: dict[type[BaseException], str]) -> None:
-        self._phases: dict[str, Phase] = {}
+        self._phases: dict[str, Phase] = {"describe": _as_the_manifest_says}
         self._classes = classes
 
     def phase(self, function: Phase) -> Phase:
@@ -190,6 +216,13 @@ def _request(raw: dict[str, Any]) -> Request:
         consumer=raw.get("consumer", {}),
         secrets=raw.get("secrets", {}),
     )
+
+
+def _as_the_manifest_says(_: Request) -> Answer:
+    from leakguard.rotate import manifest
+
+    beside = os.path.dirname(os.path.abspath(sys.argv[0]))
+    return Answer(more={"capabilities": manifest.read(beside).capabilities()})
 
 
 def _unserved(ask: Request) -> Answer:

@@ -5,26 +5,32 @@
 `secrets` may hold every slot a test knows: the script gets only those its manifest
 names for the phase. No value of a slot may show in the script's argv, environment or
 standard error, in those of the programs it starts, or in its answer outside `secrets`.
+
+The first call of each phase starts the interpreter as the engine does; later ones of the
+same phase are forked from a process that has the script loaded (see `warm`).
 """
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import types
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from leakguard.rotate.kit import ERRORS, PHASES, PROTOCOL, STATUSES, Script
+from leakguard.rotate.answer import cleaned, parse
+from leakguard.rotate.kit import ERRORS, PHASES, PROTOCOL, STATUSES
+from leakguard.rotate.redact import Redactor
+from leakguard.secret import Secret
+from rotate.warm import Ended, Warm, end_group
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "hooks" / "rotate"
 ROTATION = "LG-2026-0001-S1-r1"
@@ -45,11 +51,12 @@ def call(
     rotation: str = ROTATION,
     attempt: int = 1,
     dry_run: bool = False,
+    deadline: float = 60.0,
     timeout: float = 60.0,
 ) -> Answer:
     """The answer to one request, after checking that it is well-formed and tells no secret."""
     manifest = manifest_of(script_dir)
-    more = {"rotation": rotation, "attempt": attempt, "deadline": timeout, "dry_run": dry_run}
+    more = {"rotation": rotation, "attempt": attempt, "deadline": deadline, "dry_run": dry_run}
     known = {"old": old, "new": new, "plan": plan, "consumer": consumer}
     request = _request(manifest, phase, secrets or {}, target=target, **known, **more)
     answer = _run(script_dir, manifest, request, timeout)
@@ -72,13 +79,7 @@ def failed(script_dir: Path, phase: str, **parts: Any) -> str:
     return kind
 
 
-def hurried(script_dir: Path, phase: str, **parts: Any) -> Answer:
-    """`done` without a process: for the way to what a test is about. Python scripts only."""
-    manifest = manifest_of(script_dir)
-    request = _request(manifest, phase, parts.pop("secrets", {}), **parts)
-    answer: Answer = json.loads(json.dumps(_loaded(script_dir).answer(request)))
-    assert answer["ok"], answer
-    return answer
+hurried = done  # as some tests call it on the way to what they are about
 
 
 @functools.cache
@@ -112,39 +113,71 @@ def _request(
     }
 
 
-@functools.cache
-def _loaded(script_dir: Path) -> Script:
-    """The script's phases, here. Not imported: that would leave a compiled file beside it."""
-    path = script_dir / "rotate.py"
-    module = types.ModuleType(f"script_{script_dir.name}")
-    sys.modules[module.__name__] = module
-    exec(compile(path.read_text("utf-8"), str(path), "exec"), module.__dict__)
-    return next(one for one in vars(module).values() if isinstance(one, Script))
-
-
 def _run(
     script_dir: Path, manifest: dict[str, Any], request: dict[str, Any], timeout: float
 ) -> Answer:
     with tempfile.TemporaryDirectory(prefix="lg-") as home:
-        child = subprocess.Popen(
-            _argv(script_dir, manifest), cwd=home, env=_environment(home),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, start_new_session=True,
-        )  # fmt: skip
-        with Watch(child.pid) as watch:
-            try:
-                out, err = child.communicate(json.dumps(request), timeout)
-            finally:
-                _end_group(child)
+        start = _forked if _is_known(script_dir, request["phase"]) else _started
+        ended = start(script_dir, manifest, json.dumps(request), home, timeout)
     values = _values(request["secrets"])
-    _tells_none(values, err, "standard error")
-    _tells_none(values, "\n".join(watch.seen), "the argv or environment of a process")
-    assert child.returncode == 0, err
-    answer: Answer = json.loads(out)
+    _tells_none(values, ended.err, "standard error")
+    _tells_none(values, "\n".join(ended.seen), "the argv or environment of a process")
+    assert ended.status == 0, ended.err
+    answer: Answer = json.loads(ended.out)
     values |= _values(answer.get("secrets", {}))
     rest = {key: value for key, value in answer.items() if key != "secrets"}
     _tells_none(values, json.dumps(rest, ensure_ascii=False), "the answer")
+    _reaches_the_engine(script_dir, request["phase"], values, rest)
     return answer
+
+
+def _is_known(script_dir: Path, phase: str) -> bool:
+    """Whether this phase of a script that ships has had a process of its own."""
+    known = (script_dir, phase) in _SEEN
+    _SEEN.add((script_dir, phase))
+    return known and script_dir.parent == SCRIPTS
+
+
+_SEEN: set[tuple[Path, str]] = set()
+_WARM: dict[Path, Warm] = {}
+KEPT = 3
+"""As many processes wait at once: there are tests that ask two scripts by turns."""
+
+
+def _started(
+    script_dir: Path, manifest: dict[str, Any], request: str, home: str, timeout: float
+) -> Ended:
+    child = subprocess.Popen(
+        _argv(script_dir, manifest), cwd=home, env=_environment(home),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+    with Watch(child.pid) as watch:
+        try:
+            out, err = child.communicate(request, timeout)
+        finally:
+            end_group(child.pid)
+            child.wait()
+    return Ended(child.returncode, out, err, watch.seen)
+
+
+def _forked(script_dir: Path, _: dict[str, Any], request: str, home: str, timeout: float) -> Ended:
+    where = {"home": home, "environment": _environment(home)}
+    return _warm(script_dir).run(request, where, timeout, Watch)
+
+
+def _warm(script_dir: Path) -> Warm:
+    if script_dir not in _WARM:
+        if len(_WARM) == KEPT:
+            _WARM.pop(next(iter(_WARM))).stop()  # the first: tests go script by script
+        _WARM[script_dir] = Warm(script_dir, _environment(str(script_dir)))
+    return _WARM[script_dir]
+
+
+@atexit.register
+def _cool() -> None:
+    for warm in _WARM.values():
+        warm.stop()
 
 
 def _argv(script_dir: Path, manifest: dict[str, Any]) -> list[str]:
@@ -199,14 +232,6 @@ def _proc(pid: int, name: str) -> str:
         return ""  # it has ended, or there is no /proc here
 
 
-def _end_group(child: subprocess.Popen[str]) -> None:
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # it ended, and left nobody behind
-    child.wait()
-
-
 def _values(secrets: dict[str, str]) -> set[str]:
     return {value for value in secrets.values() if value}
 
@@ -215,6 +240,24 @@ def _tells_none(values: set[str], text: str, where: str) -> None:
     # Not `value not in text`: pytest would print both.
     told = sum(value in text for value in values)
     assert told == 0, f"{told} secrets are in {where}"
+
+
+_READ: set[tuple[Path, str]] = set()
+
+
+def _reaches_the_engine(script_dir: Path, phase: str, values: set[str], rest: Answer) -> None:
+    """What later phases need is not starred out on its way: no id is part of a value.
+
+    Looked at in the first good answer to each phase: it takes a moment.
+    """
+    if (script_dir, phase) in _READ or not rest["ok"]:
+        return
+    _READ.add((script_dir, phase))
+    redactor = Redactor(Secret(value.encode()) for value in values)
+    reply = parse(json.dumps(rest).encode(), "")
+    kept = cleaned(reply, str, redactor.value_free)
+    told = [name for name, part in reply.more.items() if kept.more.get(name) != part]
+    assert (kept.new, told) == (reply.new, []), "this would be starred out in part"
 
 
 def _well_formed(answer: Answer, manifest: dict[str, Any], phase: str) -> None:

@@ -9,16 +9,14 @@ from typing import Any
 
 import pytest
 from servers import aws, free_port, place
-from servers.github_api import Asked, Fake, Said
+from servers.fake import Asked, Fake, Said
 
 from rotate.drive import (
     SCRIPTS,
-    _loaded,
-    _request,
     call,
     done,
+    failed,
     failing_checks,
-    hurried,
     manifest_of,
 )
 
@@ -31,15 +29,6 @@ MANAGER, PARAMETERS = SCRIPTS / "aws-secrets-manager", SCRIPTS / "aws-ssm"
 def server() -> Iterator[aws.Server]:
     with place() as folder, aws.start(folder) as running:
         yield running
-
-
-def failed(script: Any, phase: str, **parts: Any) -> str:
-    """The class of an error, without a process: boto3 takes a second to import."""
-    asked = _request(manifest_of(script), phase, parts.pop("secrets"), **parts)
-    answer = _loaded(script).answer(asked)
-    assert not answer["ok"], answer
-    kind: str = answer["error"]["class"]
-    return kind
 
 
 class Kept:
@@ -156,41 +145,41 @@ def test_a_version_becomes_current_and_the_leaked_one_loses_its_last_stage(
 
 def test_a_crash_after_pending_is_made_good(secret: Secret) -> None:
     """The first try came as far as AWSPENDING."""
-    plan = hurried(MANAGER, "plan", **secret.parts)
+    plan = done(MANAGER, "plan", **secret.parts)
     value = json.dumps({"user": "app_a", "password": secret.new})
-    ours = hurried(MANAGER, "distribute", **secret.parts, dry_run=True)["observed"][0].split()[1]
+    ours = done(MANAGER, "distribute", **secret.parts, dry_run=True)["observed"][0].split()[1]
     secret.client.put_secret_value(
         SecretId=secret.name, ClientRequestToken=ours, SecretString=value,
         VersionStages=["AWSPENDING"],
     )  # fmt: skip
-    assert failing_checks(hurried(MANAGER, "plan", **secret.parts)) == []
-    hurried(MANAGER, "distribute", **secret.parts, plan=plan)
+    assert failing_checks(done(MANAGER, "plan", **secret.parts)) == []
+    done(MANAGER, "distribute", **secret.parts, plan=plan)
     assert secret.stages() == {ours: ["AWSCURRENT"]}
 
 
 def test_the_way_back_makes_the_version_of_before_current(secret: Secret) -> None:
-    plan = hurried(MANAGER, "plan", **secret.parts)
-    hurried(MANAGER, "distribute", **secret.parts, plan=plan)
+    plan = done(MANAGER, "plan", **secret.parts)
+    done(MANAGER, "distribute", **secret.parts, plan=plan)
     done(MANAGER, "rollback", **secret.parts, plan=plan)
     assert secret.held()["password"] == secret.old
     assert list(secret.stages().values()) == [["AWSCURRENT"]]
-    assert hurried(MANAGER, "rollback", **secret.parts, plan=plan)["status"] == "already"
-    state = hurried(MANAGER, "observe", **secret.parts)["state"]
+    assert done(MANAGER, "rollback", **secret.parts, plan=plan)["status"] == "already"
+    state = done(MANAGER, "observe", **secret.parts)["state"]
     assert (state["old"], state["new"]) == ("active", "absent")
 
 
 def test_the_public_half_goes_along_and_the_whole_value_can_be_one(secret: Secret) -> None:
     secret.more = {"id_field": "user"}
-    hurried(MANAGER, "distribute", **secret.parts, new={"user": "app_b"})
+    done(MANAGER, "distribute", **secret.parts, new={"user": "app_b"})
     assert secret.held() == {"user": "app_b", "password": secret.new}
     secret.more = {"field": "", "expect_old": False}
-    hurried(MANAGER, "distribute", **secret.parts)
+    done(MANAGER, "distribute", **secret.parts)
     said = secret.client.get_secret_value(SecretId=secret.name, VersionStage="AWSCURRENT")
     assert said["SecretString"] == secret.new
 
 
 def test_somebody_elses_version_is_not_pushed_aside(secret: Secret) -> None:
-    plan = hurried(MANAGER, "plan", **secret.parts)
+    plan = done(MANAGER, "plan", **secret.parts)
     value = json.dumps({"user": "app_a", "password": secret.old, "host": "db2"})
     secret.client.put_secret_value(SecretId=secret.name, SecretString=value)
     assert failed(MANAGER, "distribute", **secret.parts, plan=plan) == "conflict"
@@ -205,7 +194,7 @@ def test_another_rotation_under_way_stands_in_the_way(secret: Secret) -> None:
         VersionStages=["AWSPENDING"],
     )  # fmt: skip
     secret.old = secrets.token_hex(4)
-    assert failing_checks(hurried(MANAGER, "plan", **secret.parts)) == [
+    assert failing_checks(done(MANAGER, "plan", **secret.parts)) == [
         "no other rotation is under way", "the secret holds the value that leaked",
     ]  # fmt: skip
 
@@ -213,7 +202,7 @@ def test_another_rotation_under_way_stands_in_the_way(secret: Secret) -> None:
 def test_it_is_confirmed_by_who_reads_it(secret: Secret) -> None:
     reader = Reader()
     assert failed(MANAGER, "confirm", **secret.parts) == "conflict"
-    hurried(MANAGER, "distribute", **secret.parts)
+    done(MANAGER, "distribute", **secret.parts)
     with reader.serving():
         secret.more = {"health_url": reader.url}
         assert done(MANAGER, "confirm", **secret.parts)["status"] == "pending"
@@ -229,22 +218,22 @@ def test_a_parameter_gets_a_version_and_stays_what_it_is(parameter: Parameter) -
     plan = done(PARAMETERS, "plan", **parameter.parts)
     assert failing_checks(plan) == []
     assert "the history keeps the old value" in plan["observed"][0]
-    hurried(PARAMETERS, "distribute", **parameter.parts, plan=plan, dry_run=True)
+    done(PARAMETERS, "distribute", **parameter.parts, plan=plan, dry_run=True)
     assert parameter.held() == (parameter.old, "SecureString", 1)
     assert done(PARAMETERS, "distribute", **parameter.parts, plan=plan)["status"] == "done"
     assert parameter.held(":live") == (parameter.new, "SecureString", 2)
-    assert hurried(PARAMETERS, "distribute", **parameter.parts, plan=plan)["status"] == "already"
+    assert done(PARAMETERS, "distribute", **parameter.parts, plan=plan)["status"] == "already"
     assert parameter.held()[2] == 2
     assert done(PARAMETERS, "confirm", **parameter.parts)["method"] == "config"
     without = {name: one for name, one in parameter.parts["secrets"].items() if name != "old"}
     done(PARAMETERS, "rollback", **parameter.parts | {"secrets": without}, plan=plan)
     assert parameter.held(":live") == (parameter.old, "SecureString", 3)
-    state = hurried(PARAMETERS, "observe", **parameter.parts)["state"]
+    state = done(PARAMETERS, "observe", **parameter.parts)["state"]
     assert (state["old"], state["new"]) == ("active", "absent")
 
 
 def test_a_parameter_that_somebody_wrote_is_left_alone(parameter: Parameter) -> None:
-    plan = hurried(PARAMETERS, "plan", **parameter.parts)
+    plan = done(PARAMETERS, "plan", **parameter.parts)
     other = secrets.token_hex(8)
     parameter.client.put_parameter(
         Name=parameter.name, Value=other, Type="SecureString", Overwrite=True
@@ -256,15 +245,15 @@ def test_a_parameter_that_somebody_wrote_is_left_alone(parameter: Parameter) -> 
 
 def test_a_parameter_in_the_clear_and_its_readers(parameter: Parameter) -> None:
     reader = Reader()
-    hurried(PARAMETERS, "distribute", **parameter.parts)
+    done(PARAMETERS, "distribute", **parameter.parts)
     with reader.serving():
         parameter.more = {"health_url": reader.url}
         for version, status in ((1, "pending"), (2, "done")):
             reader.version = version
-            assert hurried(PARAMETERS, "confirm", **parameter.parts)["status"] == status
+            assert done(PARAMETERS, "confirm", **parameter.parts)["status"] == status
     parameter.more, parameter.name = {}, f"/app/{secrets.token_hex(4)}"
     parameter.client.put_parameter(Name=parameter.name, Value=parameter.old, Type="String")
-    assert failing_checks(hurried(PARAMETERS, "plan", **parameter.parts)) == [
+    assert failing_checks(done(PARAMETERS, "plan", **parameter.parts)) == [
         "the parameter is encrypted"
     ]
 
@@ -300,7 +289,7 @@ def test_a_permission_that_only_writing_needs_is_missed_by_the_plan(
     iam.put_user_policy(UserName=user, PolicyName="reads", PolicyDocument=json.dumps(
         {"Version": "2012-10-17", "Statement": statement}))  # fmt: skip
     kept.user = user
-    found = failing_checks(hurried(script, "plan", **kept.parts))
+    found = failing_checks(done(script, "plan", **kept.parts))
     assert found
     assert all("Put" in one or "Update" in one for one in found)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from servers import azure, free_port, place
-from servers.github_api import Said
+from servers.fake import Said
 
 from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 

@@ -129,9 +129,4 @@ def test_a_program_that_is_gone_is_missing(tmp_path: Path) -> None:
 
 def test_a_program_that_hangs_is_ended(tmp_path: Path) -> None:
     hangs = program(tmp_path, "hangs", "#!{python} -I\nimport time\ntime.sleep(60)\n")
-    request = parts(command=hangs)
-    from rotate.drive import _loaded, _request  # a deadline that `call` would outlive
-
-    asked = _request(manifest_of(SCRIPT), "distribute", request.pop("secrets"), deadline=0.5,
-                     **request)  # fmt: skip
-    assert _loaded(SCRIPT).answer(asked)["error"]["class"] == "timeout"
+    assert failed(SCRIPT, "distribute", **parts(command=hangs), deadline=0.5) == "timeout"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.github_api import Asked, Fake, Said
+from servers.fake import Asked, Fake, Said
 
 from rotate.drive import (
     ROTATION,
@@ -25,7 +25,6 @@ from rotate.drive import (
     done,
     failed,
     failing_checks,
-    hurried,
     manifest_of,
 )
 
@@ -116,7 +115,7 @@ def test_only_the_value_changes_and_a_second_time_changes_nothing(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
 def test_the_owner_stays(path: Path, old: str, new: str) -> None:
     os.chown(path, 12345, 23456)
-    hurried(SCRIPT, "distribute", **parts(path, old, new))
+    done(SCRIPT, "distribute", **parts(path, old, new))
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
     assert path.stat().st_mode & 0o777 == 0o640
 
@@ -139,7 +138,7 @@ def test_a_line_keeps_its_looks(path: Path, old: str, new: str, how: str) -> Non
     before, after = LINES[how]
     raw = before.replace("@", old).encode("utf-8", "surrogateescape")
     path.write_bytes(raw)
-    hurried(SCRIPT, "distribute", **parts(path, old, new))
+    done(SCRIPT, "distribute", **parts(path, old, new))
     # In the lines above `@` stands for the old value and `#` after a sign for the new one.
     wanted = after.replace("=#", f"={new}").replace('"#"', f'"{new}"').replace("'#'", f"'{new}'")
     wanted = wanted.replace("@", old)
@@ -148,7 +147,7 @@ def test_a_line_keeps_its_looks(path: Path, old: str, new: str, how: str) -> Non
 
 def test_a_key_of_an_ini_section_is_told_from_its_namesake(path: Path, old: str, new: str) -> None:
     path.write_text(f"[web]\nAPP_SECRET: {old}\n[mail]\nAPP_SECRET: {old}\n", "utf-8")
-    hurried(SCRIPT, "distribute", **parts(path, old, new, section="mail"))
+    done(SCRIPT, "distribute", **parts(path, old, new, section="mail"))
     assert path.read_text("utf-8") == f"[web]\nAPP_SECRET: {old}\n[mail]\nAPP_SECRET: {new}\n"
 
 
@@ -159,18 +158,18 @@ def test_a_login_within_a_url_is_replaced_and_the_rest_stays(
     path.write_text(f"APP_SECRET={url.format('app_a', old)}\n", "utf-8")
     one = parts(path, old, new + "/+", part="url-login")
     one["new"], one["old"] = {"user": "app_b"}, {"user": "app_a"}
-    assert failing_checks(hurried(SCRIPT, "plan", **one)) == []
-    hurried(SCRIPT, "distribute", **one)
+    assert failing_checks(done(SCRIPT, "plan", **one)) == []
+    done(SCRIPT, "distribute", **one)
     assert path.read_text("utf-8") == f"APP_SECRET={url.format('app_b', new + '%2F%2B')}\n"
     assert done(SCRIPT, "confirm", **one)["status"] == "done"
-    hurried(SCRIPT, "rollback", **one)
+    done(SCRIPT, "rollback", **one)
     assert path.read_text("utf-8") == f"APP_SECRET={url.format('app_a', old)}\n"
 
 
 def test_the_public_half_goes_along(path: Path, old: str, new: str) -> None:
     path.write_text(f"APP_KEY_ID=one\nAPP_SECRET={old}\n", "utf-8")
     one = parts(path, old, new, id_key="APP_KEY_ID") | {"new": {"id": "two"}}
-    hurried(SCRIPT, "distribute", **one)
+    done(SCRIPT, "distribute", **one)
     assert path.read_text("utf-8") == f"APP_KEY_ID=two\nAPP_SECRET={new}\n"
 
 
@@ -180,7 +179,7 @@ def test_a_missing_key_is_added_only_when_asked_for(path: Path, old: str, new: s
         "the keys are in the file"
     ]
     assert failed(SCRIPT, "distribute", **parts(path, old, new)) == "not_found"
-    hurried(SCRIPT, "distribute", **parts(path, old, new, add_missing=True))
+    done(SCRIPT, "distribute", **parts(path, old, new, add_missing=True))
     assert path.read_text("utf-8") == f"A=1\nAPP_SECRET={new}\n"
 
 
@@ -189,11 +188,11 @@ def test_the_way_back_needs_the_old_value_and_an_untouched_file(
 ) -> None:
     one = parts(path, old, new)
     before = path.read_text("utf-8")
-    hurried(SCRIPT, "distribute", **one)
+    done(SCRIPT, "distribute", **one)
     assert failed(SCRIPT, "rollback", **one | {"secrets": {"new": new}}) == "missing"
-    hurried(SCRIPT, "rollback", **one)
+    done(SCRIPT, "rollback", **one)
     assert path.read_text("utf-8") == before
-    assert hurried(SCRIPT, "rollback", **one)["status"] == "already"
+    assert done(SCRIPT, "rollback", **one)["status"] == "already"
     path.write_text(f"APP_SECRET={secrets.token_hex(8)}\n", "utf-8")
     assert failed(SCRIPT, "rollback", **one) == "conflict"
 
@@ -202,7 +201,7 @@ def test_observe_tells_which_value_is_there(path: Path, old: str, new: str) -> N
     one = parts(path, old, new)
     state = done(SCRIPT, "observe", **one)["state"]
     assert (state["old"], state["new"]) == ("active", "absent")
-    hurried(SCRIPT, "distribute", **one)
+    done(SCRIPT, "distribute", **one)
     state = done(SCRIPT, "observe", **one)["state"]
     assert (state["old"], state["new"]) == ("absent", "active")
 
@@ -224,7 +223,7 @@ def test_a_link_is_refused_unless_asked_for(path: Path, old: str, new: str) -> N
     link.symlink_to(path)
     for phase in ("plan", "distribute", "confirm", "observe"):
         assert failed(SCRIPT, phase, **parts(link, old, new)) == "unsupported"
-    hurried(SCRIPT, "distribute", **parts(link, old, new, follow_symlink=True))
+    done(SCRIPT, "distribute", **parts(link, old, new, follow_symlink=True))
     assert link.is_symlink()
     assert new in path.read_text("utf-8")
 
@@ -277,7 +276,7 @@ def test_a_reader_never_sees_half_a_file(path: Path, old: str, new: str) -> None
     reader = threading.Thread(target=read)
     reader.start()
     for phase in ("distribute", "rollback") * 10:
-        hurried(SCRIPT, phase, **parts(path, old, new))
+        done(SCRIPT, phase, **parts(path, old, new))
     over.set()
     reader.join()
     assert seen <= texts
@@ -290,7 +289,7 @@ def test_without_a_process_to_look_at_only_the_file_is_vouched_for(
     path: Path, old: str, new: str
 ) -> None:
     assert failed(SCRIPT, "confirm", **parts(path, old, new)) == "conflict"
-    hurried(SCRIPT, "distribute", **parts(path, old, new))
+    done(SCRIPT, "distribute", **parts(path, old, new))
     said = done(SCRIPT, "confirm", **parts(path, old, new))
     assert (said["status"], said["method"]) == ("done", "config")
     assert "nobody looked at who reads it" in said["observed"][0]
@@ -300,7 +299,7 @@ def test_a_process_older_than_the_file_has_not_read_it(path: Path, old: str, new
     with sleeping(path.parent) as pid_file:
         one = parts(path, old, new, pid_file=pid_file)
         time.sleep(0.05)  # start times are told in ticks of 10 ms
-        hurried(SCRIPT, "distribute", **one)
+        done(SCRIPT, "distribute", **one)
         said = done(SCRIPT, "confirm", **one)
         assert (said["status"], said["method"]) == ("pending", "usage")
     assert done(SCRIPT, "confirm", **one)["status"] == "pending"  # it has ended
@@ -312,7 +311,7 @@ def test_the_environment_of_a_process_counts_more_than_its_age(
     path: Path, old: str, new: str
 ) -> None:
     one = parts(path, old, new, pid_file=str(path.parent / "app.pid"))
-    hurried(SCRIPT, "distribute", **one)
+    done(SCRIPT, "distribute", **one)
     with sleeping(path.parent, APP_SECRET=old):
         assert done(SCRIPT, "confirm", **one)["status"] == "pending"
     with sleeping(path.parent, APP_SECRET=new):
@@ -324,7 +323,7 @@ def test_an_application_repeats_the_generation_that_was_written(
 ) -> None:
     more = {"generation_key": "APP_GENERATION", "add_missing": True}
     one = parts(path, old, new, health_url=f"{health.url}/healthz", **more)
-    hurried(SCRIPT, "distribute", **one)
+    done(SCRIPT, "distribute", **one)
     assert f"APP_GENERATION={ROTATION}" in path.read_text("utf-8")
     for said, status in (({"generation": "before"}, "pending"), ({}, "pending"),
                          ({"generation": ROTATION}, "done")):  # fmt: skip
@@ -341,7 +340,7 @@ def test_an_application_tells_when_it_was_started(
     started = "app.started"
     one = parts(path, old, new, health_url=f"{health.url}/healthz", health_field=started)
     health.said = {"app": {"started": time.time()}}
-    hurried(SCRIPT, "distribute", **one)
+    done(SCRIPT, "distribute", **one)
     assert done(SCRIPT, "confirm", **one)["status"] == "pending"
     health.said = json.loads(json.dumps({"app": {"started": time.time() + 1}}))
     assert done(SCRIPT, "confirm", **one)["status"] == "done"

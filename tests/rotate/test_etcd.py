@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from servers import etcd, free_port, place
 
-from rotate.drive import SCRIPTS, Answer, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import SCRIPTS, done, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 pytestmark = pytest.mark.skipif(bool(etcd.available()), reason=etcd.available())
 
@@ -26,15 +27,20 @@ def server() -> Iterator[etcd.Server]:
 
 
 @dataclass
-class Leak:
+class Leak(Rotation):
     """Two users of one application; the password of the first has leaked."""
 
+    script = SCRIPT
     server: etcd.Server
     mode: str = "alternating"
     more: dict[str, Any] = field(default_factory=dict)
     old_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     new_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
-    new: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> dict[str, Any]:
+        named = {"mode": self.mode, "user": self.user, "partner": self.partner}
+        return self.server.target(**named) | self.more
 
     def __post_init__(self) -> None:
         mark = secrets.token_hex(4)
@@ -43,43 +49,9 @@ class Leak:
         self.server.user(self.partner, secrets.token_hex(16))
 
     @property
-    def values(self) -> dict[str, str]:
+    def secrets(self) -> dict[str, str]:
         admin = self.server.admin_password
         return {"admin": admin, "old": self.old_value, "new": self.new_value}
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        named = {"mode": self.mode, "user": self.user, "partner": self.partner}
-        target = self.server.target(**named) | self.more
-        return {"target": target, "secrets": self.values, "new": self.new}
-
-    def ask(self, phase: str, **parts: Any) -> Answer:
-        return self._note(phase, done(SCRIPT, phase, **self.parts | parts))
-
-    def _note(self, phase: str, answer: Answer) -> Answer:
-        if phase == "create":
-            self.new = answer["new"]
-        return answer
-
-    def after(self, *phases: str) -> Leak:
-        for phase in phases:
-            self._note(phase, hurried(SCRIPT, phase, **self.parts))
-        return self
-
-    def status(self, phase: str) -> str:
-        status: str = self.ask(phase)["status"]
-        return status
-
-    def fails(self, phase: str, **parts: Any) -> str:
-        return failed(SCRIPT, phase, **self.parts | parts)
-
-    def probe(self) -> dict[str, str]:
-        found: dict[str, str] = self.ask("probe")["probe"]
-        return found
-
-    def states(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
     def opens(self, value: str) -> bool:
         return bool(self.server.token(self.user, value))
@@ -107,19 +79,19 @@ def test_a_plan_and_a_dry_run_change_nothing(leak: Leak) -> None:
     assert plan["known"] == [leak.user, leak.partner]
     for phase in ("create", "disable_old", "destroy_old", "rollback"):
         leak.ask(phase, dry_run=True)
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
 
 
 def test_from_a_leaked_password_to_a_dead_one(leak: Leak) -> None:
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
     assert leak.status("create") == "done"
     assert leak.status("create") == "already"
     leak.ask("verify_new")
-    assert leak.states() == ("active", "active")
+    assert leak.state() == ("active", "active")
     assert leak.probe()["old"] == "accepted"
     assert leak.status("disable_old") == "done"
     assert leak.status("disable_old") == "already"
-    assert leak.states() == ("absent", "active")
+    assert leak.state() == ("absent", "active")
     assert leak.probe() == DEAD
     assert leak.status("destroy_old") == "already"
 
@@ -141,7 +113,7 @@ def test_one_user_is_cut_over_at_once(single: Leak) -> None:
     assert single.status("disable_old") == "already"
     assert single.status("destroy_old") == "already"
     assert single.probe() == DEAD
-    assert single.states() == ("absent", "active")
+    assert single.state() == ("absent", "active")
 
 
 def test_the_user_is_not_left_with_an_empty_password(leak: Leak) -> None:
@@ -151,10 +123,10 @@ def test_the_user_is_not_left_with_an_empty_password(leak: Leak) -> None:
 
 def test_rollback_revives_the_old_and_ends_the_new(leak: Leak) -> None:
     leak.after("create", "disable_old")
-    values = {name: one for name, one in leak.values.items() if name != "old"}
+    values = {name: one for name, one in leak.secrets.items() if name != "old"}
     assert leak.fails("rollback", secrets=values) == "missing"
     leak.ask("rollback")
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
 
 
 def test_a_member_that_is_down_refuses_nobody(leak: Leak) -> None:
@@ -178,7 +150,7 @@ def test_a_plan_says_which_role_is_missing(leak: Leak) -> None:
     weak, password = f"weak_{secrets.token_hex(4)}", secrets.token_hex(16)
     leak.server.user(weak, password)
     leak.more = {"admin_user": weak}
-    own = {"secrets": leak.values | {"admin": password}}
+    own = {"secrets": leak.secrets | {"admin": password}}
     assert failing_checks(leak.ask("plan", **own)) == ["the acting user may do all this"]
     assert leak.fails("create", **own) == "permission"
 

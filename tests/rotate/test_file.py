@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.github_api import Asked, Fake, Said
+from servers.fake import Asked, Fake, Said
 
-from rotate.drive import SCRIPTS, call, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 SCRIPT = SCRIPTS / "file"
 
@@ -54,15 +54,15 @@ def test_the_content_changes_and_its_end_and_mode_stay(
     path.write_bytes((old + end).encode())
     one = parts(path, old, new)
     assert failing_checks(done(SCRIPT, "plan", **one)) == []
-    hurried(SCRIPT, "distribute", **one, dry_run=True)
+    done(SCRIPT, "distribute", **one, dry_run=True)
     assert path.read_bytes() == (old + end).encode()
     assert done(SCRIPT, "distribute", **one)["status"] == "done"
     assert path.read_bytes() == (new + end).encode()
     assert path.stat().st_mode & 0o777 == 0o640
-    assert hurried(SCRIPT, "distribute", **one)["status"] == "already"
-    state = hurried(SCRIPT, "observe", **one)["state"]
+    assert done(SCRIPT, "distribute", **one)["status"] == "already"
+    state = done(SCRIPT, "observe", **one)["state"]
     assert (state["old"], state["new"]) == ("absent", "active")
-    hurried(SCRIPT, "rollback", **one)
+    done(SCRIPT, "rollback", **one)
     assert path.read_bytes() == (old + end).encode()
     assert os.listdir(path.parent) == [path.name]
 
@@ -70,10 +70,10 @@ def test_the_content_changes_and_its_end_and_mode_stay(
 def test_a_value_of_several_lines_keeps_them(path: Path, old: str) -> None:
     value = "-----\n" + "\n".join(secrets.token_hex(32) for _ in range(3)) + "\n-----\n"
     one = parts(path, old, value)
-    hurried(SCRIPT, "distribute", **one)
+    done(SCRIPT, "distribute", **one)
     assert path.read_text("utf-8") == value
-    assert hurried(SCRIPT, "distribute", **one)["status"] == "already"
-    assert hurried(SCRIPT, "confirm", **one)["status"] == "done"
+    assert done(SCRIPT, "distribute", **one)["status"] == "already"
+    assert done(SCRIPT, "confirm", **one)["status"] == "done"
 
 
 def test_a_missing_file_is_made_for_its_owner_alone(path: Path, old: str, new: str) -> None:
@@ -82,7 +82,7 @@ def test_a_missing_file_is_made_for_its_owner_alone(path: Path, old: str, new: s
     assert failed(SCRIPT, "distribute", **parts(path, old, new)) == "not_found"
     one = parts(path, old, new, create=True)
     assert failing_checks(done(SCRIPT, "plan", **one)) == []
-    hurried(SCRIPT, "distribute", **one)
+    done(SCRIPT, "distribute", **one)
     assert path.read_text("utf-8") == new + "\n"
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -99,7 +99,7 @@ def test_a_link_is_refused_unless_asked_for(path: Path, old: str, new: str) -> N
     link = path.parent / "link"
     link.symlink_to(path)
     assert failed(SCRIPT, "distribute", **parts(link, old, new)) == "unsupported"
-    hurried(SCRIPT, "distribute", **parts(link, old, new, follow_symlink=True))
+    done(SCRIPT, "distribute", **parts(link, old, new, follow_symlink=True))
     assert path.read_text("utf-8") == new
 
 
@@ -118,7 +118,7 @@ def test_it_is_confirmed_by_whoever_started_later(path: Path, old: str, new: str
     pid_file.write_text(str(child.pid), "utf-8")
     try:
         time.sleep(0.05)  # start times are told in ticks of 10 ms
-        hurried(SCRIPT, "distribute", **parts(path, old, new))
+        done(SCRIPT, "distribute", **parts(path, old, new))
         late = done(SCRIPT, "confirm", **parts(path, old, new, pid_file=str(pid_file)))
     finally:
         child.communicate(b"\n")
@@ -128,6 +128,6 @@ def test_it_is_confirmed_by_whoever_started_later(path: Path, old: str, new: str
         for started, status in ((None, "pending"), ("2001-01-01T00:00:00+00:00", "pending"),
                                 (time.time() + 1, "done")):  # fmt: skip
             health.started = started
-            assert hurried(SCRIPT, "confirm", **one)["status"] == status
-    assert hurried(SCRIPT, "confirm", **one)["status"] == "pending"  # nobody answers
-    assert hurried(SCRIPT, "confirm", **parts(path, old, new))["method"] == "config"
+            assert done(SCRIPT, "confirm", **one)["status"] == status
+    assert done(SCRIPT, "confirm", **one)["status"] == "pending"  # nobody answers
+    assert done(SCRIPT, "confirm", **parts(path, old, new))["method"] == "config"

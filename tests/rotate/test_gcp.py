@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from servers import free_port, gcp
-from servers.github_api import Said
+from servers.fake import Said
 
 from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from servers import free_port, github_actions
-from servers.github_api import Said
+from servers.fake import Said
 
-from rotate.drive import SCRIPTS, call, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 pytestmark = pytest.mark.skipif(
     bool(github_actions.available()), reason=f"github_actions: {github_actions.available()}"
@@ -55,14 +55,14 @@ def test_github_can_open_what_was_sealed(
     one = parts(server, values, **PLACES[path])
     plan = done(SCRIPT, "plan", **one)
     assert failing_checks(plan) == []
-    hurried(SCRIPT, "distribute", **one, plan=plan, dry_run=True)
+    done(SCRIPT, "distribute", **one, plan=plan, dry_run=True)
     assert server.values[path] == values["old"]
     done(SCRIPT, "distribute", **one, plan=plan)
     assert server.values[path] == values["new"]
-    hurried(SCRIPT, "distribute", **one, plan=plan)
+    done(SCRIPT, "distribute", **one, plan=plan)
     said = done(SCRIPT, "confirm", **one, plan=plan)
     assert (said["status"], said["method"]) == ("done", "config")
-    hurried(SCRIPT, "rollback", **one, plan=plan)
+    done(SCRIPT, "rollback", **one, plan=plan)
     assert server.values[path] == values["old"]
 
 
@@ -71,7 +71,7 @@ def test_who_shares_a_secret_of_an_organization_goes_on_sharing_it(
 ) -> None:
     path = "/orgs/octo/actions/secrets/KEY"
     server.put(path, values["old"], visibility="selected")
-    hurried(SCRIPT, "distribute", **parts(server, values, organization="octo"))
+    done(SCRIPT, "distribute", **parts(server, values, organization="octo"))
     assert server.about[path]["visibility"] == "selected"
     assert server.about[path]["selected_repository_ids"] == [11, 12]
     server.shared = [{"id": number} for number in range(101)]
@@ -98,10 +98,10 @@ def test_it_is_confirmed_by_a_run_that_began_later(
     plan = done(SCRIPT, "plan", **one)
     assert failing_checks(plan) == []
     assert failed(SCRIPT, "confirm", **one, plan=plan) == "conflict"
-    hurried(SCRIPT, "distribute", **one, plan=plan)
+    done(SCRIPT, "distribute", **one, plan=plan)
     assert done(SCRIPT, "confirm", **one, plan=plan)["status"] == "pending"
     server.run("failure")
-    assert hurried(SCRIPT, "confirm", **one, plan=plan)["status"] == "pending"
+    assert done(SCRIPT, "confirm", **one, plan=plan)["status"] == "pending"
     server.run("success")
     said = done(SCRIPT, "confirm", **one, plan=plan)
     assert (said["status"], said["method"]) == ("done", "usage")
@@ -115,9 +115,9 @@ def test_a_missing_secret_is_made_only_when_asked_for(
     assert failed(SCRIPT, "distribute", **one) == "not_found"
     assert failed(SCRIPT, "confirm", **one) == "not_found"
     one = parts(server, values, repository="octo/app", create=True)
-    hurried(SCRIPT, "distribute", **one)
+    done(SCRIPT, "distribute", **one)
     assert server.values[REPOSITORY] == values["new"]
-    state = hurried(SCRIPT, "observe", **one)["state"]
+    state = done(SCRIPT, "observe", **one)["state"]
     assert (state["old"], state["new"]) == ("unknown", "unknown")
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from servers import free_port, secret_stores
-from servers.github_api import Said
+from servers.fake import Said
 
 from leakguard.rotate import manifest
 from leakguard.rotate.generate import common, make
-from rotate.drive import SCRIPTS, call, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 SCRIPT = SCRIPTS / "gitlab-variable"
 
@@ -46,13 +46,13 @@ def test_the_value_of_one_scope_changes_and_comes_back(
 ) -> None:
     values, other = parts["secrets"], held(server, "live")
     assert failing_checks(done(SCRIPT, "plan", **parts)) == []
-    hurried(SCRIPT, "distribute", **parts, dry_run=True)
+    done(SCRIPT, "distribute", **parts, dry_run=True)
     assert held(server) == values["old"]
     assert failed(SCRIPT, "confirm", **parts) == "conflict"
     assert done(SCRIPT, "distribute", **parts)["status"] == "done"
     assert (held(server), held(server, "live")) == (values["new"], other)
     assert server.variables["KEY", "*"]["protected"] is True
-    assert hurried(SCRIPT, "distribute", **parts)["status"] == "already"
+    assert done(SCRIPT, "distribute", **parts)["status"] == "already"
     assert done(SCRIPT, "confirm", **parts)["method"] == "config"
     state = done(SCRIPT, "observe", **parts)["state"]
     assert (state["old"], state["new"]) == ("absent", "active")
@@ -76,25 +76,25 @@ def test_a_value_that_cannot_be_masked_is_not_even_sent(
         parts["secrets"]["new"] = bad
         assert failed(SCRIPT, "distribute", **parts) == "unsupported"
     server.variables["KEY", "*"]["masked"] = False
-    assert failing_checks(hurried(SCRIPT, "plan", **parts)) == ["job logs mask it"]
+    assert failing_checks(done(SCRIPT, "plan", **parts)) == ["job logs mask it"]
 
 
 def test_a_hidden_variable_can_be_written_but_not_read(
     server: secret_stores.GitLab, parts: dict[str, Any]
 ) -> None:
     server.variables["KEY", "*"]["hidden"] = True
-    assert failing_checks(hurried(SCRIPT, "plan", **parts)) == []
-    hurried(SCRIPT, "distribute", **parts)
+    assert failing_checks(done(SCRIPT, "plan", **parts)) == []
+    done(SCRIPT, "distribute", **parts)
     assert held(server) == parts["secrets"]["new"]
     assert "hidden" in done(SCRIPT, "confirm", **parts)["observed"][0]
-    assert hurried(SCRIPT, "observe", **parts)["state"]["new"] == "unknown"
+    assert done(SCRIPT, "observe", **parts)["state"]["new"] == "unknown"
 
 
 def test_somebody_elses_value_is_left_alone(
     server: secret_stores.GitLab, parts: dict[str, Any]
 ) -> None:
     server.variables["KEY", "*"]["value"] = secrets.token_hex(8)
-    assert failing_checks(hurried(SCRIPT, "plan", **parts)) == [
+    assert failing_checks(done(SCRIPT, "plan", **parts)) == [
         "the variable holds the value that leaked"
     ]
     assert failed(SCRIPT, "rollback", **parts) == "conflict"
@@ -104,12 +104,12 @@ def test_what_the_token_may_not_is_said(
     server: secret_stores.GitLab, parts: dict[str, Any]
 ) -> None:
     parts["secrets"]["token"] = server.reader
-    assert failing_checks(hurried(SCRIPT, "plan", **parts)) == ["the token may write"]
+    assert failing_checks(done(SCRIPT, "plan", **parts)) == ["the token may write"]
     assert failed(SCRIPT, "distribute", **parts) == "permission"
     parts["secrets"]["token"] = secrets.token_hex(4)
     assert failed(SCRIPT, "plan", **parts) == "auth"
     parts["secrets"]["token"] = parts["secrets"]["old"]
-    assert failing_checks(hurried(SCRIPT, "plan", **parts)) == [
+    assert failing_checks(done(SCRIPT, "plan", **parts)) == [
         "the acting token is not the leaked one"
     ]
 

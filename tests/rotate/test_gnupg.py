@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from servers import lacking, place, run
 
-from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 LACKING = lacking(programs=["gpg", "gpgconf", "gpg-connect-agent"])
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
@@ -22,14 +23,13 @@ SCRIPT = SCRIPTS / "gnupg-signing-key"
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A signer with a leaked key, two homes that verify, and two signed artefacts."""
 
+    script = SCRIPT
     folder: Path
     target: dict[str, Any] = field(repr=False)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
-    plan: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
 
     @property
     def signer(self) -> Path:
@@ -42,36 +42,6 @@ class Scene:
     @property
     def artefact(self) -> Path:
         return self.folder / "tool-1.0.txt"
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        known = {"target": self.target, "secrets": self.secrets, "plan": self.plan, "new": self.new}
-        return done(SCRIPT, phase, **{**known, **parts})
-
-    def fails(self, phase: str) -> str:
-        parts = {"target": self.target, "plan": self.plan, "new": self.new}
-        return failed(SCRIPT, phase, secrets=self.secrets, **parts)
-
-    def prepare(self) -> None:
-        self.plan = self.ask("plan")
-        assert failing_checks(self.plan) == []
-        self.make()
-
-    def make(self) -> None:
-        pair = self.ask("generate")
-        self.secrets["new"], self.new = pair["secrets"]["new"], pair["new"]
-
-    def replace(self) -> None:
-        self.prepare()
-        for phase in ("create", "verify_new", "disable_old"):
-            self.ask(phase)
-
-    def said(self) -> tuple[str, str]:
-        probe = self.ask("probe")["probe"]
-        return probe["new"], probe["old"]
-
-    def state(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
     def verified(self, signature: Path) -> tuple[int, str]:
         """How gpg ends, and what it says, in the first home that verifies."""
@@ -206,11 +176,11 @@ def test_a_home_that_misses_the_revocation_keeps_the_old_one_alive(scene: Scene)
 
 
 def test_the_old_key_can_end_before_there_is_a_new_one(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     scene.ask("disable_old")
     assert scene.ask("kill_derived")["status"] == "already"
     assert scene.said() == ("unknown", "refused")
-    scene.make()
+    scene.ask("generate")
     scene.ask("create")
     assert scene.said() == ("accepted", "refused")
     assert scene.verified(scene.artefact.with_suffix(".txt.asc")) == (0, "GOODSIG")
@@ -233,9 +203,9 @@ def test_what_changed_since_the_digests_were_written_is_not_signed_anew(scene: S
     scene.target["digests"] = str(record)
     scene.artefact.write_text("a back door\n")
     gpg(scene.signer, "--yes", "--armor", "--detach-sign", scene.artefact)
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     assert failing_checks(scene.plan) == ["artefacts match digests"]
-    scene.make()
+    scene.ask("generate")
     signed = [step for step in scene.ask("create")["observed"] if "signed anew" in step]
     assert len(signed) == 1
     scene.ask("disable_old")
@@ -262,12 +232,12 @@ def test_a_home_that_is_gone_is_unreachable_never_refused(scene: Scene) -> None:
 def test_without_the_key_its_birth_certificate_revokes_and_the_lists_tell(scene: Scene) -> None:
     old = scene.ask("plan")["old"]["id"]
     scene.secrets.clear()
-    scene.plan = scene.ask("plan", old={"id": old})
+    scene.ask("plan", old={"id": old})
     assert failing_checks(scene.plan) == []
     for one in (scene.signer / "private-keys-v1.d").iterdir():
         one.unlink()
-    scene.plan = scene.ask("plan", old={"id": old})
-    scene.make()
+    scene.ask("plan", old={"id": old})
+    scene.ask("generate")
     scene.ask("disable_old")
     found = scene.ask("probe")["probe"]
     assert (found["old"], found["method"]) == ("refused", "metadata")
@@ -282,9 +252,9 @@ def test_keys_may_have_passphrases_which_stay_in_pipes(scene: Scene) -> None:
     scene.secrets["passphrase"] = random.token_hex(12)
     del scene.secrets["old"]
     run(["gpgconf", "--homedir", scene.signer, "--kill", "all"])
-    scene.plan = scene.ask("plan", old={"id": key})
+    scene.ask("plan", old={"id": key})
     assert failing_checks(scene.plan) == []
-    scene.make()
+    scene.ask("generate")
     for phase in ("create", "verify_new", "disable_old"):
         scene.ask(phase)
     assert scene.said() == ("accepted", "refused")

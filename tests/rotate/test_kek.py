@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 from servers import kek, lacking, place, until
 
-from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, done, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 LACKING = lacking(modules=["cryptography"])
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
@@ -29,43 +30,18 @@ OLD = "kek-2025"
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A store whose KEK leaked."""
 
+    script = SCRIPT
+    steps = ("create", "verify_new", "disable_old", "kill_derived")
     folder: Path
     target: dict[str, Any]
     secrets: dict[str, str] = field(repr=False)
-    plan: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        known = {"target": self.target, "secrets": self.secrets}
-        return known | {"plan": self.plan, "new": self.new}
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        return done(SCRIPT, phase, **{**self.parts, **parts})
-
-    def fails(self, phase: str, **parts: Any) -> str:
-        return failed(SCRIPT, phase, **{**self.parts, **parts})
 
     def prepare(self) -> None:
-        self.plan = self.ask("plan", old={"id": OLD})
-        assert failing_checks(self.plan) == []
-        self.new = self.ask("create")["new"]
-
-    def replace(self) -> None:
-        self.prepare()
-        for phase in ("verify_new", "disable_old", "kill_derived"):
-            self.ask(phase)
-
-    def said(self) -> tuple[str, str]:
-        probe = self.ask("probe")["probe"]
-        return probe["new"], probe["old"]
-
-    def state(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
+        assert failing_checks(self.ask("plan", old={"id": OLD})) == []
+        self.ask("create")
 
     def count(self) -> Counter[str]:
         return Counter(kek.read(path)[0] for path in self.folder.glob("*.json"))
@@ -186,21 +162,21 @@ def test_a_record_that_only_says_it_is_under_the_new_kek_is_found_out(scene: Sce
 
 def test_a_record_that_does_not_open_stops_it_but_no_other_record(scene: Scene) -> None:
     kek.write(scene.folder / "000-broken.json", OLD, secrets.token_bytes(40))
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     assert failing_checks(scene.plan) == ["it opens all of them"]
-    scene.new = scene.ask("create")["new"]
+    scene.ask("create")
     assert scene.fails("disable_old") == "conflict"
     assert scene.count() == {OLD: 1, scene.new["id"]: 12}
 
 
 def test_a_kek_does_not_end_before_its_successor(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     assert scene.fails("disable_old") == "conflict"
     assert scene.count() == {OLD: 12}
 
 
 def test_the_old_value_is_no_new_kek(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     scene.secrets["new"] = scene.secrets["old"]
     assert [scene.fails(phase) for phase in ("create", "probe")] == ["conflict", "conflict"]
 
@@ -256,7 +232,7 @@ def token(folder: Path) -> Iterator[Scene]:
         (folder / "store").mkdir()
         (folder / "store" / "000.json").write_text(json.dumps({"kek_id": OLD, "wrapped": ""}))
         made = Scene(folder / "store", target, {"pin": running.pin})
-        made.ask("create", plan={"old": {"id": OLD}}, new={"id": OLD})
+        done(SCRIPT, "create", **made.parts | {"plan": {"old": {"id": OLD}}, "new": {"id": OLD}})
         blobs = wrapped_in(running, OLD, 5)
         for number, blob in enumerate(blobs):
             kek.write(folder / "store" / f"{number:03}.json", OLD, blob)

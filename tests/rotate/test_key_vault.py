@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from servers import free_port, secret_stores
-from servers.github_api import Asked, Fake, Said
+from servers.fake import Asked, Fake, Said
 
-from rotate.drive import SCRIPTS, call, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 SCRIPT = SCRIPTS / "azure-key-vault"
 
@@ -56,11 +56,11 @@ def test_a_version_is_added_once_and_older_ones_are_disabled(
     plan = done(SCRIPT, "plan", **parts)
     assert failing_checks(plan) == []
     assert len(plan["known"]) == 3
-    hurried(SCRIPT, "distribute", **parts, plan=plan, dry_run=True)
+    done(SCRIPT, "distribute", **parts, plan=plan, dry_run=True)
     assert len(enabled(server)) == 3
     assert done(SCRIPT, "distribute", **parts, plan=plan)["status"] == "done"
     assert enabled(server) == [values["new"]]
-    assert hurried(SCRIPT, "distribute", **parts, plan=plan)["status"] == "already"
+    assert done(SCRIPT, "distribute", **parts, plan=plan)["status"] == "already"
     assert count(server) == 4
     assert done(SCRIPT, "confirm", **parts)["method"] == "config"
     state = done(SCRIPT, "observe", **parts)["state"]
@@ -71,34 +71,34 @@ def test_a_crash_between_adding_and_disabling_is_made_good(
     server: secret_stores.KeyVault, parts: dict[str, Any]
 ) -> None:
     keep = parts | {"target": parts["target"] | {"old_versions": "keep"}}
-    hurried(SCRIPT, "distribute", **keep)
+    done(SCRIPT, "distribute", **keep)
     assert len(enabled(server)) == 4
-    assert hurried(SCRIPT, "distribute", **parts)["status"] == "done"
+    assert done(SCRIPT, "distribute", **parts)["status"] == "done"
     assert enabled(server) == [parts["secrets"]["new"]]
 
 
 def test_the_way_back_adds_the_old_value_out_of_its_version(
     server: secret_stores.KeyVault, parts: dict[str, Any]
 ) -> None:
-    plan = hurried(SCRIPT, "plan", **parts)
+    plan = done(SCRIPT, "plan", **parts)
     old = parts["secrets"]["old"]
-    hurried(SCRIPT, "distribute", **parts, plan=plan)
+    done(SCRIPT, "distribute", **parts, plan=plan)
     without = {name: one for name, one in parts["secrets"].items() if name != "old"}
     done(SCRIPT, "rollback", **parts | {"secrets": without}, plan=plan)
     assert set(enabled(server)) == {old}
-    assert hurried(SCRIPT, "rollback", **parts, plan=plan)["status"] == "already"
+    assert done(SCRIPT, "rollback", **parts, plan=plan)["status"] == "already"
 
 
 def test_somebody_elses_version_is_not_pushed_aside(
     server: secret_stores.KeyVault, parts: dict[str, Any]
 ) -> None:
-    plan = hurried(SCRIPT, "plan", **parts)
+    plan = done(SCRIPT, "plan", **parts)
     other = secrets.token_hex(8)
     add(server, other)
     assert failed(SCRIPT, "distribute", **parts, plan=plan) == "conflict"
     assert failed(SCRIPT, "rollback", **parts, plan=plan) == "conflict"
     assert other in enabled(server)
-    assert failing_checks(hurried(SCRIPT, "plan", **parts)) == [
+    assert failing_checks(done(SCRIPT, "plan", **parts)) == [
         "the secret holds the value that leaked"
     ]
 
@@ -115,20 +115,20 @@ class Reader(Fake):
 def test_it_is_confirmed_by_who_reads_it(parts: dict[str, Any]) -> None:
     reader = Reader()
     assert failed(SCRIPT, "confirm", **parts) == "conflict"
-    hurried(SCRIPT, "distribute", **parts)
-    (latest,) = hurried(SCRIPT, "observe", **parts)["state"]["credentials"]
+    done(SCRIPT, "distribute", **parts)
+    (latest,) = done(SCRIPT, "observe", **parts)["state"]["credentials"]
     with reader.serving():
         one = parts | {"target": parts["target"] | {"health_url": reader.url}}
         for version, status in ((None, "pending"), ("another", "pending"), (latest["id"], "done")):
             reader.version = version
-            assert hurried(SCRIPT, "confirm", **one)["status"] == status
+            assert done(SCRIPT, "confirm", **one)["status"] == status
     assert done(SCRIPT, "confirm", **one)["status"] == "pending"
 
 
 def test_what_describes_the_secret_stays(
     server: secret_stores.KeyVault, parts: dict[str, Any]
 ) -> None:
-    hurried(SCRIPT, "distribute", **parts)
+    done(SCRIPT, "distribute", **parts)
     *_, last = server.versions["db"].values()
     assert (last["contentType"], last["tags"]) == ("text/plain", {"team": "app"})
 
@@ -137,9 +137,9 @@ def test_what_may_be_seen_before_is_said(
     server: secret_stores.KeyVault, parts: dict[str, Any]
 ) -> None:
     server.may = {"get", "set"}
-    assert failing_checks(hurried(SCRIPT, "plan", **parts)) == ["may list the secret"]
+    assert failing_checks(done(SCRIPT, "plan", **parts)) == ["may list the secret"]
     server.may = {"get", "list"}  # Key Vault tells nothing of writing before somebody writes
-    assert failing_checks(hurried(SCRIPT, "plan", **parts)) == []
+    assert failing_checks(done(SCRIPT, "plan", **parts)) == []
     assert failed(SCRIPT, "distribute", **parts) == "permission"
     parts["secrets"]["admin"] = secrets.token_hex(4)
     assert failed(SCRIPT, "plan", **parts) == "auth"

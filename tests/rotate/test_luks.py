@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from servers import lacking, place, program
 
-from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 LACKING = lacking(programs=["cryptsetup"])
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
@@ -23,42 +24,17 @@ FAST = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A volume of which one passphrase leaked."""
 
+    script = SCRIPT
+    steps = ("create", "verify_new", "disable_old")
     volume: Path
     secrets: dict[str, str] = field(repr=False)
-    plan: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def parts(self) -> dict[str, Any]:
-        target = {"device": str(self.volume), "pbkdf": "pbkdf2", "iterations": 1000}
-        return {"target": target, "secrets": self.secrets, "plan": self.plan, "new": self.new}
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        return done(SCRIPT, phase, **{**self.parts, **parts})
-
-    def fails(self, phase: str) -> str:
-        return failed(SCRIPT, phase, **self.parts)
-
-    def prepare(self) -> None:
-        self.plan = self.ask("plan")
-        assert failing_checks(self.plan) == []
-        self.new = self.ask("create")["new"]
-
-    def replace(self) -> None:
-        self.prepare()
-        for phase in ("verify_new", "disable_old"):
-            self.ask(phase)
-
-    def said(self) -> tuple[str, str]:
-        probe = self.ask("probe")["probe"]
-        return probe["new"], probe["old"]
-
-    def state(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
+    def target(self) -> dict[str, Any]:
+        return {"device": str(self.volume), "pbkdf": "pbkdf2", "iterations": 1000}
 
 
 def cryptsetup(*words: Any, passphrase: str = "") -> int:
@@ -129,7 +105,7 @@ def test_a_copy_taken_before_still_opens_and_the_plan_says_so(scene: Scene) -> N
 
 
 def test_the_last_way_in_is_never_wiped(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     assert scene.fails("disable_old") == "conflict"
     assert opens(scene.volume, scene.secrets["old"])
 
@@ -140,11 +116,11 @@ def test_with_a_responder_the_old_one_can_end_first_and_its_number_be_used_again
     scene.prepare()
     scene.secrets["responder"], scene.secrets["new"] = scene.secrets["new"], secrets.token_hex(16)
     scene.new = {}
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     assert failing_checks(scene.plan) == []
     scene.ask("disable_old")
     assert scene.said() == ("refused", "refused")
-    scene.new = scene.ask("create")["new"]
+    scene.ask("create")
     assert scene.new["id"].split("-")[1] == scene.plan["old"]["id"].split("-")[1]
     assert scene.state() == ("absent", "active")
     assert scene.said() == ("accepted", "refused")

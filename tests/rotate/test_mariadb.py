@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rotate.drive import SCRIPTS, Answer, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import SCRIPTS, done, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 pymysql = pytest.importorskip("pymysql")
 
@@ -29,16 +30,20 @@ def server() -> Iterator[mariadb.Server]:
 
 
 @dataclass
-class Leak:
+class Leak(Rotation):
     """Two users of one application; the password of the first has leaked."""
 
+    script = SCRIPT
     server: mariadb.Server
     mode: str = "alternating"
     more: dict[str, Any] = field(default_factory=dict)
     old_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     new_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
-    plan: Answer = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> dict[str, Any]:
+        named = {"mode": self.mode, "user": self.user, "partner": self.partner}
+        return self.server.target(**named) | self.more
 
     def __post_init__(self) -> None:
         mark = secrets.token_hex(4)
@@ -50,49 +55,9 @@ class Leak:
         return self
 
     @property
-    def parts(self) -> dict[str, Any]:
-        named = {"mode": self.mode, "user": self.user, "partner": self.partner}
-        return {
-            "target": self.server.target(**named) | self.more,
-            "secrets": self.values,
-            "plan": self.plan,
-            "new": self.new,
-        }
-
-    @property
-    def values(self) -> dict[str, str]:
+    def secrets(self) -> dict[str, str]:
         admin = self.server.admin_password
         return {"admin": admin, "old": self.old_value, "new": self.new_value}
-
-    def ask(self, phase: str, **parts: Any) -> Answer:
-        return self._note(phase, done(SCRIPT, phase, **self.parts | parts))
-
-    def _note(self, phase: str, answer: Answer) -> Answer:
-        if phase == "plan":
-            self.plan = answer
-        if phase == "create":
-            self.new = answer["new"]
-        return answer
-
-    def status(self, phase: str) -> str:
-        status: str = self.ask(phase)["status"]
-        return status
-
-    def after(self, *phases: str) -> Leak:
-        for phase in phases:
-            self._note(phase, hurried(SCRIPT, phase, **self.parts))
-        return self
-
-    def fails(self, phase: str, **parts: Any) -> str:
-        return failed(SCRIPT, phase, **self.parts | parts)
-
-    def probe(self, **parts: Any) -> dict[str, str]:
-        found: dict[str, str] = self.ask("probe", **parts)["probe"]
-        return found
-
-    def states(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
     def open_session(self) -> Any:
         return self.server.connect(self.user, self.old_value)
@@ -141,24 +106,24 @@ def test_a_dry_run_of_any_phase_changes_nothing(leak: Leak) -> None:
 
 def test_from_a_leaked_password_to_a_dead_one(leak: Leak) -> None:
     leak.ask("plan")
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
 
     assert leak.status("create") == "done"
     assert leak.status("create") == "already"
     assert leak.new["user"] == leak.partner
     leak.ask("verify_new")
-    assert leak.states() == ("active", "active")
+    assert leak.state() == ("active", "active")
     assert leak.probe()["old"] == "accepted"
 
     assert leak.status("disable_old") == "done"
     assert leak.status("disable_old") == "already"
-    assert leak.states() == ("disabled", "active")
+    assert leak.state() == ("disabled", "active")
     assert leak.status("kill_derived") == "already"
     assert leak.probe() == DEAD
 
     assert leak.status("destroy_old") == "done"
     assert leak.status("destroy_old") == "already"
-    assert leak.states() == ("absent", "active")
+    assert leak.state() == ("absent", "active")
     assert leak.probe() == DEAD
 
 
@@ -194,14 +159,14 @@ def test_no_password_reaches_the_log_of_a_server_that_logs_every_statement(leak:
     leak.after("rollback", "create", "disable_old", "destroy_old", "observe")
     said = leak.server.said()
     assert f"ALTER USER '{leak.partner}'@'%' IDENTIFIED VIA" in said
-    assert sum(value in said for value in leak.values.values()) == 0
+    assert sum(value in said for value in leak.secrets.values()) == 0
 
 
 def test_an_administrator_with_few_grants_is_enough(leak: Leak) -> None:
     admin, password = f"keeper_{secrets.token_hex(4)}", secrets.token_hex(16)
     leak.server.account(admin, password)
     leak.more = {"admin_user": admin}
-    own = {"secrets": leak.values | {"admin": password}}
+    own = {"secrets": leak.secrets | {"admin": password}}
     assert failing_checks(leak.ask("plan", **own)) == ["the acting user may look"]
     assert leak.fails("create", **own) == "permission"
 
@@ -226,7 +191,7 @@ def test_one_user_is_cut_over_at_once(single: Leak) -> None:
     old = single.open_session()
     assert single.status("create") == "done"
     assert single.status("create") == "already"
-    assert single.states() == ("absent", "active")
+    assert single.state() == ("absent", "active")
     new = single.server.connect(single.user, single.new_value)
     assert single.probe()["derived"] == "alive"
     assert [single.status(p) for p in ("disable_old", "destroy_old")] == ["already", "already"]
@@ -238,10 +203,10 @@ def test_one_user_is_cut_over_at_once(single: Leak) -> None:
 
 def test_with_one_user_the_way_back_needs_the_old_value(single: Leak) -> None:
     single.after("plan", "create")
-    values = {name: value for name, value in single.values.items() if name != "old"}
+    values = {name: value for name, value in single.secrets.items() if name != "old"}
     assert single.fails("rollback", secrets=values) == "missing"
     single.ask("rollback")
-    assert single.states() == ("active", "absent")
+    assert single.state() == ("active", "absent")
 
 
 def test_rollback_revives_the_old_and_ends_the_new(leak: Leak) -> None:
@@ -249,7 +214,7 @@ def test_rollback_revives_the_old_and_ends_the_new(leak: Leak) -> None:
     session = leak.server.connect(leak.partner, leak.new_value)
     leak.ask("rollback")
     assert ended(session)
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
 
 
 def test_rollback_before_create_leaves_the_partner_alone(leak: Leak) -> None:
@@ -280,7 +245,7 @@ def test_a_server_that_is_down_refuses_nobody(leak: Leak) -> None:
 
 def test_without_the_old_value_the_catalogue_tells(leak: Leak) -> None:
     leak.after("plan", "create")
-    forgotten = {n: v for n, v in leak.values.items() if n != "old"}
+    forgotten = {n: v for n, v in leak.secrets.items() if n != "old"}
     assert leak.probe(secrets=forgotten)["old"] == "accepted"
     leak.ask("disable_old")
     found = leak.probe(secrets=forgotten)
@@ -289,7 +254,7 @@ def test_without_the_old_value_the_catalogue_tells(leak: Leak) -> None:
 
 def test_with_one_user_another_password_in_its_place_tells(single: Leak) -> None:
     single.ask("plan")
-    forgotten = {"secrets": {n: v for n, v in single.values.items() if n != "old"}}
+    forgotten = {"secrets": {n: v for n, v in single.secrets.items() if n != "old"}}
     assert single.probe(**forgotten)["old"] == "unknown"
     single.ask("create")
     found = single.probe(**forgotten)

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from servers import free_port, nats, place
 
-from rotate.drive import ROTATION, SCRIPTS, Answer, done, failed, failing_checks, manifest_of
+from rotate.drive import ROTATION, SCRIPTS, Answer, done, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 pytestmark = pytest.mark.skipif(bool(nats.available()), reason=nats.available())
 
@@ -43,15 +44,23 @@ def server() -> Iterator[nats.Server]:
 
 
 @dataclass
-class Leak:
+class Leak(Rotation):
     """The user `app_a`, whose password has leaked, and `app_b`, which is to take over."""
 
+    script = SCRIPT
     server: nats.Server
     layout: str = LINES
     more: dict[str, Any] = field(default_factory=dict)
     old_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     new_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
-    new: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> dict[str, Any]:
+        return self.server.target(user="app_a", partner="app_b") | self.more
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        return {"old": self.old_value, "new": self.new_value}
 
     def __post_init__(self) -> None:
         words = (json.dumps(secrets.token_hex(16)), json.dumps(self.kept()))
@@ -62,40 +71,8 @@ class Leak:
         return self.old_value
 
     @property
-    def parts(self) -> dict[str, Any]:
-        target = self.server.target(user="app_a", partner="app_b") | self.more
-        values = {"old": self.old_value, "new": self.new_value}
-        return {"target": target, "secrets": values, "new": self.new}
-
-    @property
     def text(self) -> str:
         return self.server.file.read_text("utf-8")
-
-    def ask(self, phase: str, **parts: Any) -> Answer:
-        answer = done(SCRIPT, phase, **self.parts | parts)
-        if phase == "create":
-            self.new = answer["new"]
-        return answer
-
-    def after(self, *phases: str) -> Leak:
-        for phase in phases:
-            self.ask(phase)
-        return self
-
-    def status(self, phase: str) -> str:
-        status: str = self.ask(phase)["status"]
-        return status
-
-    def fails(self, phase: str) -> str:
-        return failed(SCRIPT, phase, **self.parts)
-
-    def probe(self) -> dict[str, str]:
-        found: dict[str, str] = self.ask("probe")["probe"]
-        return found
-
-    def states(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
 
 @pytest.fixture
@@ -135,18 +112,18 @@ def test_a_plan_and_a_dry_run_change_nothing(leak: Leak) -> None:
 @pytest.mark.parametrize("layout", [ONE_LINE, LINES], ids=["one line", "many lines"])
 def test_from_a_leaked_password_to_a_dead_one(server: nats.Server, layout: str) -> None:
     leak = Leak(server, layout)
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
     assert (leak.status("create"), leak.status("create")) == ("done", "already")
     leak.ask("verify_new")
     assert leak.probe()["old"] == "accepted"
-    assert leak.states() == ("active", "active")
+    assert leak.state() == ("active", "active")
     assert leak.text.count('deny: ">"') == 2 * layout.count('deny: ">"')
     assert (leak.status("disable_old"), leak.status("disable_old")) == ("done", "already")
-    assert leak.states() == ("disabled", "active")
+    assert leak.state() == ("disabled", "active")
     leak.ask("kill_derived")
     assert leak.probe() == DEAD
     assert (leak.status("destroy_old"), leak.status("destroy_old")) == ("done", "already")
-    assert leak.states() == ("absent", "active")
+    assert leak.state() == ("absent", "active")
     assert "#leakguard" not in leak.text
     assert leak.probe() == DEAD
     assert leak.fails("rollback") == "conflict"
@@ -178,7 +155,7 @@ def test_rollback_leaves_the_file_as_it_was(server: nats.Server, layout: str) ->
     assert leak.text == before
     assert leak.status("rollback") == "already"
     with leak.server.session("app_a", leak.old_value):
-        assert leak.states() == ("active", "absent")
+        assert leak.state() == ("active", "absent")
 
 
 def test_a_partner_that_belongs_to_something_else_is_left_alone(leak: Leak) -> None:
@@ -192,7 +169,7 @@ def test_a_partner_that_belongs_to_something_else_is_left_alone(leak: Leak) -> N
 
 def test_an_entry_that_is_not_closed_is_not_destroyed(leak: Leak) -> None:
     assert leak.after("create").fails("destroy_old") == "conflict"
-    assert leak.states() == ("active", "active")
+    assert leak.state() == ("active", "active")
 
 
 def test_a_server_that_is_down_refuses_nobody(leak: Leak) -> None:

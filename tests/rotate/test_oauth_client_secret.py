@@ -1,41 +1,58 @@
-"""Replacing a client secret: real tokens by Django OAuth Toolkit, Keycloak's shape on top."""
+"""Replacing a client secret: against Keycloak where it is installed, and against its stand-in."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from servers import free_port, oauth, place
+from servers import free_port, keycloak, oauth, place
 
-from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
-
-pytestmark = pytest.mark.skipif(bool(oauth.available()), reason=f"oauth: {oauth.available()}")
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, hurried, manifest_of
 
 SCRIPT = SCRIPTS / "oauth-client-secret"
 
 
-@pytest.fixture
-def server() -> Iterator[oauth.Server]:
-    with place() as folder, oauth.start(folder) as running:
+@pytest.fixture(scope="module")
+def real() -> Iterator[keycloak.Server]:
+    if lack := keycloak.available():
+        pytest.skip(f"keycloak: {lack}")
+    with place() as folder, keycloak.real(folder) as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def standin() -> Iterator[keycloak.Server]:
+    if lack := oauth.available():
+        pytest.skip(f"oauth: {lack}")
+    with place() as folder, keycloak.standin(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["real", "standin"])
+def server(request: pytest.FixtureRequest) -> keycloak.Server:
+    running: keycloak.Server = request.getfixturevalue(request.param)
+    return running
+
+
 @pytest.fixture
-def parts(server: oauth.Server) -> dict[str, Any]:
-    client = oauth.CLIENTS[oauth.MACHINE]
+def client(server: keycloak.Server) -> keycloak.Client:
+    return server.client()
+
+
+@pytest.fixture
+def parts(client: keycloak.Client) -> dict[str, Any]:
+    return _parts(client)
+
+
+def _parts(client: keycloak.Client) -> dict[str, Any]:
     return {
-        "target": {
-            "admin_url": server.url(f"/admin/clients/{client}"),
-            "token_url": server.url("/o/token/"),
-            "client_id": client,
-            "admin_client_id": oauth.CLIENTS[oauth.ADMIN],
-            "admin_scope": "manage-clients",
-        },
+        "target": client.target(),
         "secrets": {
-            "admin": server.secrets[oauth.ADMIN],
-            "old": server.secrets[oauth.MACHINE],
+            "admin": client.server.secrets[keycloak.ADMIN],
+            "old": client.secret,
             "new": secrets.token_urlsafe(36),
         },
     }
@@ -48,9 +65,9 @@ def test_the_script_is_what_its_manifest_says() -> None:
 
 
 def test_a_new_secret_kills_the_old_one_and_then_the_tokens_it_minted(
-    server: oauth.Server, parts: dict[str, Any]
+    server: keycloak.Server, client: keycloak.Client, parts: dict[str, Any]
 ) -> None:
-    minted, bystander = server.token(oauth.MACHINE), server.token(oauth.OTHER)
+    minted, bystander = client.token(), server.client().token()
     parts["plan"] = done(SCRIPT, "plan", **parts)
     assert failing_checks(parts["plan"]) == []
     assert server.uses(minted) == 200
@@ -69,10 +86,33 @@ def test_a_new_secret_kills_the_old_one_and_then_the_tokens_it_minted(
     assert done(SCRIPT, "kill_derived", **parts)["status"] == "done"
     assert done(SCRIPT, "kill_derived", **parts)["status"] == "already"
     assert (server.uses(minted), server.uses(bystander)) == (401, 200)
-    assert not server.active(minted, oauth.OTHER)
+    assert not server.active(minted)
     said = done(SCRIPT, "probe", **parts)["probe"]
     assert (said["old_error"], said["derived"]) == ("auth", "none")
     assert done(SCRIPT, "destroy_old", **parts)["status"] == "already"
+
+
+def test_nothing_but_the_secret_changes_above_all_not_the_service_account(
+    client: keycloak.Client, parts: dict[str, Any]
+) -> None:
+    account, known = client.account(), client.known()
+    parts["plan"] = done(SCRIPT, "plan", **parts)
+    assert client.known() == known
+    done(SCRIPT, "create", **parts)
+    done(SCRIPT, "kill_derived", **parts)
+    assert client.account() == account  # its roles hang on it
+    assert client.known() | {"notBefore": 0} == known | {"notBefore": 0}
+
+
+def test_a_token_that_is_asked_for_after_the_end_of_the_others_works(
+    server: keycloak.Server, client: keycloak.Client, parts: dict[str, Any]
+) -> None:
+    parts["plan"] = done(SCRIPT, "plan", **parts)
+    done(SCRIPT, "create", **parts)
+    client.secret = parts["secrets"]["new"]
+    client.token()  # so that the next one is had at once
+    hurried(SCRIPT, "kill_derived", **parts)
+    assert server.uses(client.token()) == 200
 
 
 def test_observe_and_rollback_tell_which_secret_is_in_place(parts: dict[str, Any]) -> None:
@@ -97,18 +137,72 @@ def test_the_leaked_client_never_acts(parts: dict[str, Any]) -> None:
 
 
 def test_an_admin_without_permission_shows_in_the_plan(
-    server: oauth.Server, parts: dict[str, Any]
+    server: keycloak.Server, client: keycloak.Client, parts: dict[str, Any]
 ) -> None:
-    parts["target"]["admin_scope"] = "read"
+    parts["target"] |= server.powerless
+    parts["secrets"]["admin"] = server.secrets[parts["target"]["admin_client_id"]]
     assert failing_checks(done(SCRIPT, "plan", **parts)) == ["the administration shows the client"]
     assert failed(SCRIPT, "create", **parts) == "permission"
-    server.token(oauth.MACHINE)  # the old secret is untouched
+    client.token()  # the old secret is untouched
 
 
-def test_an_address_of_another_client_shows_in_the_plan(parts: dict[str, Any]) -> None:
-    url = parts["target"]["admin_url"]
-    parts["target"]["admin_url"] = url.replace(oauth.CLIENTS[oauth.MACHINE], "batch-8")
+def test_an_address_of_another_client_shows_in_the_plan(
+    server: keycloak.Server, parts: dict[str, Any]
+) -> None:
+    parts["target"]["admin_url"] = server.client().url
     assert failing_checks(done(SCRIPT, "plan", **parts)) == ["admin_url is the client's"]
+
+
+def test_a_client_that_refuses_every_secret_is_no_proof(
+    server: keycloak.Server, parts: dict[str, Any]
+) -> None:
+    off = server.client(enabled=False)
+    parts["target"] = off.target()
+    failing = failing_checks(done(SCRIPT, "plan", **parts))
+    assert failing == ["the client is enabled and logs in by its secret"]
+
+
+def test_an_endpoint_that_does_not_look_at_the_secret_is_no_proof(
+    server: keycloak.Server, parts: dict[str, Any]
+) -> None:
+    parts["target"]["token_url"] = server.resource_url
+    assert "the token endpoint refuses a wrong secret" in failing_checks(
+        call(SCRIPT, "plan", **parts)
+    )
+
+
+def test_a_secret_that_a_policy_replaced_and_lets_live_on_is_taken_away(
+    real: keycloak.Server,
+) -> None:
+    with _secrets_live_on(real):
+        client = real.client()
+        parts = _parts(client)
+        real.admin("POST", f"{client.url}/client-secret")  # as its console does, before us
+        parts["plan"] = done(SCRIPT, "plan", **parts)
+        done(SCRIPT, "create", **parts)
+        said = done(SCRIPT, "probe", **parts)["probe"]
+        assert (said["new"], said["old"]) == ("accepted", "accepted")
+        assert done(SCRIPT, "disable_old", **parts)["status"] == "done"
+        assert done(SCRIPT, "disable_old", **parts)["status"] == "already"
+        said = done(SCRIPT, "probe", **parts)["probe"]
+        assert (said["new"], said["old"]) == ("accepted", "refused")
+
+
+@contextmanager
+def _secrets_live_on(server: keycloak.Server) -> Iterator[None]:
+    policies = server.clients_url.replace("/clients", "/client-policies")
+    times = {"expiration-period": "86400", "rotated-expiration-period": "3600",
+             "remaining-rotation-period": "3600"}  # fmt: skip
+    rotate = {"executor": "secret-rotation", "configuration": times}
+    profile = {"name": "aging", "executors": [rotate]}
+    policy = {"name": "all", "enabled": True, "profiles": ["aging"],
+              "conditions": [{"condition": "any-client", "configuration": {}}]}  # fmt: skip
+    server.admin("PUT", f"{policies}/profiles", json={"profiles": [profile]})
+    server.admin("PUT", f"{policies}/policies", json={"policies": [policy]})
+    try:
+        yield
+    finally:
+        server.admin("PUT", f"{policies}/policies", json={"policies": []})
 
 
 def test_a_server_that_is_down_is_unreachable_never_refused(parts: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from servers import openldap, place
 
-from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, failed, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 pytestmark = pytest.mark.skipif(bool(openldap.available()), reason=openldap.available())
 
@@ -18,32 +19,14 @@ SCRIPT = SCRIPTS / "openldap"
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A directory entry whose password leaked."""
 
+    script = SCRIPT
+    steps = ("create", "disable_old")
     server: openldap.Server
     target: dict[str, Any] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
-    plan: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        known = {"target": self.target, "secrets": self.secrets, "plan": self.plan, "new": self.new}
-        return done(SCRIPT, phase, **{**known, **parts})
-
-    def replace(self) -> None:
-        self.plan = self.ask("plan")
-        assert failing_checks(self.plan) == []
-        self.new = self.ask("create")["new"]
-        self.ask("disable_old")
-
-    def doors(self) -> tuple[str, str]:
-        probe = self.ask("probe")["probe"]
-        return probe["new"], probe["old"]
-
-    def state(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
 
 @pytest.fixture
@@ -71,19 +54,19 @@ def test_planning_changes_nothing_not_even_when_it_asks_for_permission(scene: Sc
 
 
 def test_both_passwords_open_until_the_old_one_is_taken_away(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     assert scene.state() == ("active", "absent")
     created = scene.ask("create")
     assert (created["status"], scene.ask("create")["status"]) == ("done", "already")
     scene.new = created["new"]
     scene.ask("verify_new")
-    assert scene.doors() == ("accepted", "accepted")
+    assert scene.said() == ("accepted", "accepted")
     assert scene.state() == ("active", "active")
 
     assert scene.ask("disable_old")["status"] == "done"
     assert scene.ask("disable_old")["status"] == "already"
     assert scene.ask("destroy_old")["status"] == "already"
-    assert scene.doors() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     assert scene.ask("probe")["probe"]["old_error"] == "auth"
     assert scene.state() == ("absent", "active")
 
@@ -126,12 +109,12 @@ def test_sessions_that_nothing_can_end_are_not_called_ended(scene: Scene) -> Non
 
 
 def test_the_old_password_can_end_before_there_is_a_new_one(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     assert scene.ask("disable_old")["status"] == "done"
-    assert scene.doors() == ("refused", "refused")
+    assert scene.said() == ("refused", "refused")
     assert scene.state() == ("absent", "absent")
     scene.ask("create")
-    assert scene.doors() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
 
 
 def test_a_directory_that_is_down_is_unreachable_never_refused(scene: Scene) -> None:
@@ -144,20 +127,20 @@ def test_a_directory_that_is_down_is_unreachable_never_refused(scene: Scene) -> 
     assert failed(SCRIPT, "verify_new", **parts) == "network"
     assert failed(SCRIPT, "disable_old", **parts) == "network"
     scene.server.start()
-    assert scene.doors() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
 
 
 def test_a_rollback_gives_the_old_password_back_and_takes_the_new_one(scene: Scene) -> None:
     scene.replace()
     assert len(scene.ask("rollback")["observed"]) == 2
-    assert scene.doors() == ("refused", "accepted")
+    assert scene.said() == ("refused", "accepted")
     assert scene.state() == ("active", "absent")
     assert scene.ask("rollback")["status"] == "already"
 
 
 def test_another_password_of_the_entry_is_left_alone(scene: Scene) -> None:
     other = random.token_urlsafe(24)
-    scene.plan = scene.ask("plan", secrets=scene.secrets)
+    scene.ask("plan", secrets=scene.secrets)
     scene.ask("create", secrets=scene.secrets | {"new": other}, rotation="LG-another")
     scene.replace()
     assert len(scene.plan["known"]) == 2
@@ -203,9 +186,9 @@ def test_a_connection_in_the_clear_to_another_machine_is_refused(scene: Scene) -
 def test_starttls_is_used_and_its_certificate_is_checked(scene: Scene) -> None:
     scene.target |= {"starttls": True, "ca_file": str(scene.server.folder / "ca.pem")}
     scene.replace()
-    assert scene.doors() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     scene.target["ca_file"] = str(scene.server.folder / "other-ca.pem")
-    assert scene.doors() == ("unknown", "unknown")
+    assert scene.said() == ("unknown", "unknown")
 
 
 def search(session: Any) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from servers import openssh, place, until
 
-from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, call, failed, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 pytestmark = pytest.mark.skipif(bool(openssh.available()), reason=openssh.available())
 
@@ -22,39 +23,14 @@ OPTIONS = 'from="127.0.0.1",no-agent-forwarding '
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A host that lets one key in, which leaked."""
 
+    script = SCRIPT
     server: openssh.Server
     leaked: Path
     target: dict[str, Any] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
-    plan: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        known = {"target": self.target, "secrets": self.secrets, "plan": self.plan, "new": self.new}
-        return done(SCRIPT, phase, **{**known, **parts})
-
-    def prepare(self) -> None:
-        self.plan = self.ask("plan")
-        assert failing_checks(self.plan) == []
-        pair = self.ask("generate")
-        self.secrets["new"] = pair["secrets"]["new"]
-        self.new = pair["new"]
-
-    def replace(self) -> None:
-        self.prepare()
-        for phase in ("create", "verify_new", "disable_old"):
-            self.ask(phase)
-
-    def doors(self) -> tuple[str, str]:
-        probe = self.ask("probe")["probe"]
-        return probe["new"], probe["old"]
-
-    def state(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
 
 @pytest.fixture
@@ -103,11 +79,11 @@ def test_a_rotation_ends_with_the_new_key_in_and_the_old_one_out_for_good(scene:
     assert scene.ask("create")["status"] == "already"
     assert scene.server.authorized_keys.read_text().count("leakguard-LG-") == 1
     scene.ask("verify_new")
-    assert scene.doors() == ("accepted", "accepted")
+    assert scene.said() == ("accepted", "accepted")
 
     assert scene.ask("disable_old")["status"] == "done"
     assert scene.ask("disable_old")["status"] == "already"
-    assert scene.doors() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     assert scene.state() == ("absent", "active")
 
     assert scene.ask("destroy_old")["status"] == "done"
@@ -120,21 +96,21 @@ def test_only_the_revocation_list_holds_when_somebody_adds_the_key_again(scene: 
     again = scene.server.authorized_keys.read_text()
     scene.replace()
     add_line(scene.server.authorized_keys, again)
-    assert scene.doors() == ("accepted", "accepted")
+    assert scene.said() == ("accepted", "accepted")
     scene.ask("destroy_old")
     add_line(scene.server.authorized_keys, again)
-    assert scene.doors() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     assert scene.ask("probe")["probe"]["old_error"] == "auth"
 
 
 def test_the_old_key_can_end_before_there_is_a_new_one(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     scene.ask("disable_old")
-    assert scene.doors() == ("unknown", "refused")
+    assert scene.said() == ("unknown", "refused")
     pair = scene.ask("generate")
     scene.secrets["new"], scene.new = pair["secrets"]["new"], pair["new"]
     scene.ask("create")
-    assert scene.doors() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     assert OPTIONS in scene.server.authorized_keys.read_text()
 
 
@@ -174,7 +150,7 @@ def test_a_server_with_another_host_key_is_no_proof_of_anything(scene: Scene) ->
     scene.replace()
     other = openssh.public(openssh.key_pair(scene.server.folder / "other"))
     scene.target["host_key"] = other
-    assert scene.doors() == ("unknown", "unknown")
+    assert scene.said() == ("unknown", "unknown")
     assert failing_checks(scene.ask("plan")) == [
         "the leaked key is in authorized_keys",
         "sshd shows the pinned host key",
@@ -189,7 +165,7 @@ def test_a_new_key_that_sshd_refuses_is_not_verified(scene: Scene) -> None:
 def test_a_rollback_opens_the_old_door_and_closes_the_new_one(scene: Scene) -> None:
     scene.replace()
     assert len(scene.ask("rollback")["observed"]) == 2
-    assert scene.doors() == ("refused", "accepted")
+    assert scene.said() == ("refused", "accepted")
     assert scene.ask("rollback")["status"] == "already"
 
 
@@ -225,7 +201,7 @@ def test_a_list_of_revoked_keys_kept_as_text_grows_as_text(scene: Scene) -> None
     scene.replace()
     scene.ask("destroy_old")
     add_line(scene.server.authorized_keys, again)
-    assert scene.doors() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     assert len(scene.server.revoked_keys.read_text().splitlines()) == 2
 
 
@@ -238,7 +214,7 @@ def test_the_files_can_be_reached_through_ssh_with_the_responders_own_key(scene:
     scene.replace()
     assert scene.ask("kill_derived")["status"] in ("already", "done")
     scene.ask("destroy_old")
-    assert scene.doors() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     assert scene.server.authorized_keys.stat().st_mode & 0o777 == 0o640
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from servers import openssh, place, program
 
-from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, failed, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 pytestmark = pytest.mark.skipif(bool(openssh.available()), reason=openssh.available())
 
@@ -20,41 +21,13 @@ SCRIPT = SCRIPTS / "openssh-host-key"
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A host whose key leaked."""
 
+    script = SCRIPT
     server: openssh.Server
     target: dict[str, Any] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
-    plan: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        return done(SCRIPT, phase, **{**self.parts(), **parts})
-
-    def parts(self) -> dict[str, Any]:
-        return {
-            "target": self.target, "secrets": self.secrets, "plan": self.plan, "new": self.new
-        }  # fmt: skip
-
-    def prepare(self) -> None:
-        self.plan = self.ask("plan")
-        assert failing_checks(self.plan) == []
-        pair = self.ask("generate")
-        self.secrets["new"], self.new = pair["secrets"]["new"], pair["new"]
-
-    def replace(self) -> None:
-        self.prepare()
-        for phase in ("create", "verify_new", "disable_old"):
-            self.ask(phase)
-
-    def greetings(self) -> tuple[str, str]:
-        found = self.ask("probe")["probe"]
-        return found["new"], found["old"]
-
-    def state(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
 
 @pytest.fixture
@@ -84,11 +57,11 @@ def test_a_rotation_makes_sshd_show_the_new_key_and_forget_the_old_one(scene: Sc
     assert scene.ask("create")["status"] == "already"
     scene.ask("verify_new")
     assert scene.state() == ("active", "disabled")
-    assert scene.greetings() == ("refused", "accepted")
+    assert scene.said() == ("refused", "accepted")
 
     assert scene.ask("disable_old")["status"] == "done"
     assert scene.ask("disable_old")["status"] == "already"
-    assert scene.greetings() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     assert scene.ask("probe")["probe"]["old_error"] == "auth"
     assert scene.state() == ("disabled", "active")
 
@@ -102,18 +75,18 @@ def test_a_rotation_makes_sshd_show_the_new_key_and_forget_the_old_one(scene: Sc
 
 
 def test_sshd_is_never_left_without_a_key(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
-    assert scene.greetings() == ("unknown", "accepted")
-    assert failed(SCRIPT, "disable_old", **scene.parts()) == "unsupported"
+    scene.ask("plan")
+    assert scene.said() == ("unknown", "accepted")
+    assert failed(SCRIPT, "disable_old", **scene.parts) == "unsupported"
 
 
 def test_what_is_observed_after_a_failed_reload_is_what_sshd_really_shows(scene: Scene) -> None:
     scene.prepare()
     scene.ask("create")
     scene.target["reload"], reload = "false", scene.target["reload"]
-    assert failed(SCRIPT, "disable_old", **scene.parts()) == "conflict"
+    assert failed(SCRIPT, "disable_old", **scene.parts) == "conflict"
     # This sshd reads its keys anew for every connection; the observation says so.
-    assert (scene.state()[0] == "disabled") == (scene.greetings() == ("accepted", "refused"))
+    assert (scene.state()[0] == "disabled") == (scene.said() == ("accepted", "refused"))
     scene.target["reload"] = reload
     assert scene.ask("disable_old")["status"] == "already"
     assert scene.state() == ("disabled", "active")
@@ -135,15 +108,15 @@ def test_clients_with_the_new_lines_do_not_believe_a_thief(scene: Scene) -> None
 def test_a_server_that_is_down_is_unreachable_never_refused(scene: Scene) -> None:
     scene.replace()
     scene.server.process.stop()
-    assert scene.greetings() == ("unreachable", "unreachable")
+    assert scene.said() == ("unreachable", "unreachable")
 
 
 def test_a_key_that_sshd_would_not_start_with_is_taken_back(scene: Scene) -> None:
     scene.prepare()
     scene.ask("create")
     scene.target["test"] = "false"
-    assert failed(SCRIPT, "disable_old", **scene.parts()) == "conflict"
-    assert scene.greetings() == ("refused", "accepted")
+    assert failed(SCRIPT, "disable_old", **scene.parts) == "conflict"
+    assert scene.said() == ("refused", "accepted")
     assert scene.state() == ("active", "disabled")
 
 
@@ -157,7 +130,7 @@ def test_a_switch_that_stopped_between_the_two_halves_is_finished_by_the_next_tr
         shutil.copy(f"{key}{half}", f"{key}.leakguard-old{half}")
     shutil.move(f"{key}.leakguard-new", key)
     assert scene.ask("disable_old")["status"] == "done"
-    assert scene.greetings() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     assert scene.server.host_key == scene.new["public"]
 
 
@@ -166,14 +139,14 @@ def test_a_rollback_makes_sshd_show_the_old_key_again(scene: Scene) -> None:
     scene.replace()
     assert scene.ask("rollback")["observed"] == ["made sshd use the old key again"]
     assert scene.server.host_key == before
-    assert scene.greetings() == ("refused", "accepted")
+    assert scene.said() == ("refused", "accepted")
     assert scene.state() == ("active", "absent")
     assert scene.ask("rollback")["status"] == "already"
 
 
 def test_a_key_in_use_is_not_destroyed(scene: Scene) -> None:
     scene.prepare()
-    assert failed(SCRIPT, "destroy_old", **scene.parts()) == "conflict"
+    assert failed(SCRIPT, "destroy_old", **scene.parts) == "conflict"
 
 
 def test_a_host_is_reached_through_ssh_by_a_key_that_did_not_leak(scene: Scene) -> None:
@@ -186,7 +159,7 @@ def test_a_host_is_reached_through_ssh_by_a_key_that_did_not_leak(scene: Scene) 
     scene.target["ssh_host_key"] = openssh.public(scene.server.folder / "second_host_key")
     scene.replace()
     scene.ask("destroy_old")
-    assert scene.greetings() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
 
 
 def test_a_plan_names_what_stands_in_the_way(scene: Scene) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from servers import place, program, run
 
-from rotate.drive import SCRIPTS, Answer, call, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import SCRIPTS, call, done, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -31,16 +32,15 @@ def server() -> Iterator[postgresql.Server]:
 
 
 @dataclass
-class Leak:
+class Leak(Rotation):
     """Two roles of one application; the password of the first has leaked."""
 
+    script = SCRIPT
     server: postgresql.Server
     mode: str = "alternating"
     more: dict[str, Any] = field(default_factory=dict)
     old_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     new_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
-    plan: Answer = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         mark = secrets.token_hex(4)
@@ -57,44 +57,10 @@ class Leak:
         return self.server.target(**named) | self.more
 
     @property
-    def values(self) -> dict[str, str]:
+    def secrets(self) -> dict[str, str]:
         return {
             "admin": self.server.admin_password, "old": self.old_value, "new": self.new_value,
         }  # fmt: skip
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        return {"target": self.target, "secrets": self.values, "plan": self.plan, "new": self.new}
-
-    def ask(self, phase: str, **parts: Any) -> Answer:
-        return self._note(phase, done(SCRIPT, phase, **self.parts | parts))
-
-    def _note(self, phase: str, answer: Answer) -> Answer:
-        if phase == "plan":
-            self.plan = answer
-        if phase == "create":
-            self.new = answer["new"]
-        return answer
-
-    def status(self, phase: str, **parts: Any) -> str:
-        status: str = self.ask(phase, **parts)["status"]
-        return status
-
-    def after(self, *phases: str) -> Leak:
-        for phase in phases:
-            self._note(phase, hurried(SCRIPT, phase, **self.parts))
-        return self
-
-    def fails(self, phase: str, **parts: Any) -> str:
-        return failed(SCRIPT, phase, **self.parts | parts)
-
-    def probe(self, **parts: Any) -> dict[str, str]:
-        found: dict[str, str] = self.ask("probe", **parts)["probe"]
-        return found
-
-    def states(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
     def open_session(self) -> psycopg.Connection:
         return self.server.connect(self.role, self.old_value)
@@ -162,22 +128,22 @@ def test_a_dry_run_of_any_phase_changes_nothing(leak: Leak, phase: str) -> None:
 
 def test_from_a_leaked_password_to_a_dead_one(leak: Leak) -> None:
     leak.ask("plan")
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
 
     assert leak.status("create") == "done"
     assert leak.new["user"] == leak.partner
     assert leak.ask("verify_new")["evidence"] == [{"login": "accepted", "role": leak.partner}]
-    assert leak.states() == ("active", "active")
+    assert leak.state() == ("active", "active")
     assert leak.probe()["old"] == "accepted"
 
     assert leak.status("disable_old") == "done"
-    assert leak.states() == ("disabled", "active")
+    assert leak.state() == ("disabled", "active")
     assert leak.status("kill_derived") == "already"
     dead = {"new": "accepted", "old": "refused", "old_error": "auth", "derived": "none"}
     assert leak.probe() == dead
 
     assert leak.status("destroy_old") == "done"
-    assert leak.states() == ("absent", "active")
+    assert leak.state() == ("absent", "active")
     assert leak.probe() == dead
 
 
@@ -226,7 +192,7 @@ def test_no_password_reaches_the_log_of_a_server_that_logs_every_statement(leak:
     leak.after("rollback", "create", "disable_old", "destroy_old", "observe")
     said = leak.server.said()
     assert f'ALTER ROLE "{leak.partner}" LOGIN PASSWORD \'SCRAM-SHA-256$' in said
-    assert sum(value in said for value in leak.values.values()) == 0
+    assert sum(value in said for value in leak.secrets.values()) == 0
 
 
 def test_names_are_names_whatever_is_in_them(server: postgresql.Server) -> None:
@@ -243,7 +209,7 @@ def test_an_administrator_without_superuser_is_enough(leak: Leak) -> None:
     admin, password = f"keeper_{secrets.token_hex(4)}", secrets.token_hex(16)
     leak.server.role(admin, password, more="CREATEROLE IN ROLE pg_signal_backend")
     leak.more = {"admin_user": admin}
-    own = {"secrets": leak.values | {"admin": password}}
+    own = {"secrets": leak.secrets | {"admin": password}}
     with leak.open_session() as session:
         assert failing_checks(leak.ask("plan", **own)) == []
         for phase in ("create", "disable_old", "kill_derived", "destroy_old", "destroy_old"):
@@ -257,10 +223,10 @@ def test_an_administrator_without_superuser_is_enough(leak: Leak) -> None:
 
 def test_one_role_is_cut_over_at_once(single: Leak) -> None:
     single.ask("plan")
-    assert single.states() == ("active", "absent")
+    assert single.state() == ("active", "absent")
     assert single.status("create") == "done"
     assert single.new["user"] == single.role
-    assert single.states() == ("absent", "active")
+    assert single.state() == ("absent", "active")
     assert single.status("create") == "already"
     assert single.status("disable_old") == "already"
     assert single.status("destroy_old") == "already"
@@ -288,11 +254,11 @@ def test_with_one_role_nothing_ends_before_the_new_password_is_set(single: Leak)
 
 def test_with_one_role_the_way_back_needs_the_old_value(single: Leak) -> None:
     single.after("plan", "create")
-    assert single.fails("rollback", secrets=without(single.values, "old")) == "missing"
+    assert single.fails("rollback", secrets=without(single.secrets, "old")) == "missing"
     assert single.ask("rollback")["observed"] == [
         f"role {single.role} has its old, leaked password again; the new one is void"
     ]
-    assert single.states() == ("active", "absent")
+    assert single.state() == ("active", "absent")
 
 
 # Going back
@@ -303,7 +269,7 @@ def test_rollback_revives_the_old_and_ends_the_new(leak: Leak) -> None:
     with leak.server.connect(leak.partner, leak.new_value) as session:
         leak.ask("rollback")
         assert ended(session)
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
     assert leak.server.accepts(leak.role, leak.old_value)
 
 
@@ -318,7 +284,7 @@ def test_rollback_before_create_leaves_the_partner_alone(leak: Leak) -> None:
 def test_there_is_no_way_back_once_the_password_is_deleted(leak: Leak) -> None:
     leak.after("plan", "create", "disable_old", "destroy_old")
     assert leak.fails("rollback") == "conflict"
-    assert leak.states() == ("absent", "active")
+    assert leak.state() == ("absent", "active")
 
 
 # What a probe may not say
@@ -412,12 +378,12 @@ def test_a_server_that_wants_the_password_in_clear_does_not_get_it(leak: Leak) -
     with asking_in_clear() as (port, heard):
         found = leak.probe(target=leak.target | {"port": port})
     assert (found["new"], found["old"]) == ("unknown", "unknown")
-    assert not any(value.encode() in b"".join(heard) for value in leak.values.values())
+    assert not any(value.encode() in b"".join(heard) for value in leak.secrets.values())
 
 
 def test_without_the_old_value_the_catalogue_tells(leak: Leak) -> None:
     leak.after("plan", "create")
-    forgotten = {"secrets": without(leak.values, "old")}
+    forgotten = {"secrets": without(leak.secrets, "old")}
     assert leak.probe(**forgotten)["old"] == "accepted"
     leak.ask("disable_old")
     found = leak.probe(**forgotten)
@@ -426,7 +392,7 @@ def test_without_the_old_value_the_catalogue_tells(leak: Leak) -> None:
 
 def test_with_one_role_nothing_but_the_old_value_can_tell(single: Leak) -> None:
     single.after("plan", "create")
-    assert single.probe(secrets=without(single.values, "old"))["old"] == "unknown"
+    assert single.probe(secrets=without(single.secrets, "old"))["old"] == "unknown"
 
 
 # What a plan refuses
@@ -445,7 +411,7 @@ def test_a_plan_says_what_the_acting_role_may_not_do(leak: Leak) -> None:
     weak, password = f"weak_{secrets.token_hex(4)}", secrets.token_hex(16)
     leak.server.role(weak, password)
     leak.more = {"admin_user": weak}
-    own = {"secrets": leak.values | {"admin": password}}
+    own = {"secrets": leak.secrets | {"admin": password}}
     assert failing_checks(leak.ask("plan", **own)) == [
         "the acting role may alter them",
         "the acting role may end its sessions",
@@ -454,7 +420,7 @@ def test_a_plan_says_what_the_acting_role_may_not_do(leak: Leak) -> None:
 
 
 def test_a_wrong_administrator_password_is_an_auth_failure(leak: Leak) -> None:
-    wrong = {"secrets": leak.values | {"admin": secrets.token_hex(16)}}
+    wrong = {"secrets": leak.secrets | {"admin": secrets.token_hex(16)}}
     assert leak.fails("plan", **wrong) == "auth"
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rotate.drive import SCRIPTS, Answer, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import SCRIPTS, done, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 pika = pytest.importorskip("pika")
 
@@ -29,16 +30,20 @@ def server() -> Iterator[rabbitmq.Server]:
 
 
 @dataclass
-class Leak:
+class Leak(Rotation):
     """Two users of one application; the password of the first has leaked."""
 
+    script = SCRIPT
     server: rabbitmq.Server
     mode: str = "alternating"
     more: dict[str, Any] = field(default_factory=dict)
     old_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     new_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
-    plan: Answer = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> dict[str, Any]:
+        named = {"mode": self.mode, "user": self.user, "partner": self.partner}
+        return self.server.target(**named) | self.more
 
     def __post_init__(self) -> None:
         mark = secrets.token_hex(4)
@@ -47,48 +52,12 @@ class Leak:
         self.server.user(self.partner)
 
     @property
-    def values(self) -> dict[str, str]:
+    def secrets(self) -> dict[str, str]:
         admin = self.server.admin_password
         return {"admin": admin, "old": self.old_value, "new": self.new_value}
 
-    @property
-    def parts(self) -> dict[str, Any]:
-        named = {"mode": self.mode, "user": self.user, "partner": self.partner}
-        target = self.server.target(**named) | self.more
-        return {"target": target, "secrets": self.values, "plan": self.plan, "new": self.new}
-
-    def ask(self, phase: str, **parts: Any) -> Answer:
-        return self._note(phase, done(SCRIPT, phase, **self.parts | parts))
-
-    def _note(self, phase: str, answer: Answer) -> Answer:
-        if phase == "plan":
-            self.plan = answer
-        if phase == "create":
-            self.new = answer["new"]
-        return answer
-
-    def status(self, phase: str) -> str:
-        status: str = self.ask(phase)["status"]
-        return status
-
-    def after(self, *phases: str) -> Leak:
-        for phase in phases:
-            self._note(phase, hurried(SCRIPT, phase, **self.parts))
-        return self
-
-    def fails(self, phase: str, **parts: Any) -> str:
-        return failed(SCRIPT, phase, **self.parts | parts)
-
-    def probe(self, **parts: Any) -> dict[str, str]:
-        found: dict[str, str] = self.ask("probe", **parts)["probe"]
-        return found
-
-    def states(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
-
     def without_old(self) -> dict[str, Any]:
-        return {"secrets": {name: one for name, one in self.values.items() if name != "old"}}
+        return {"secrets": {name: one for name, one in self.secrets.items() if name != "old"}}
 
     def accepts(self, user: str, password: str) -> bool:
         try:
@@ -149,18 +118,18 @@ def test_a_plan_and_a_dry_run_change_nothing(leak: Leak) -> None:
 
 def test_from_a_leaked_password_to_a_dead_one(leak: Leak) -> None:
     leak.ask("plan")
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
 
     assert leak.status("create") == "done"
     assert leak.status("create") == "already"
     assert leak.new["user"] == leak.partner
     leak.ask("verify_new")
-    assert leak.states() == ("active", "active")
+    assert leak.state() == ("active", "active")
     assert leak.probe()["old"] == "accepted"
 
     assert leak.status("disable_old") == "done"
     assert leak.status("disable_old") == "already"
-    assert leak.states() == ("absent", "active")
+    assert leak.state() == ("absent", "active")
     assert leak.status("kill_derived") == "already"
     assert leak.probe() == DEAD
     assert leak.status("destroy_old") == "already"
@@ -193,7 +162,7 @@ def test_one_user_is_cut_over_at_once(single: Leak) -> None:
     assert single.probe() == DEAD
     new.close()
     assert single.status("destroy_old") == "already"
-    assert single.states() == ("absent", "active")
+    assert single.state() == ("absent", "active")
 
 
 def test_tags_of_a_user_stay(leak: Leak) -> None:
@@ -210,7 +179,7 @@ def test_rollback_revives_the_old_and_ends_the_new(leak: Leak) -> None:
     how_it_ended = listening_to_its_end(leak.server.connect(leak.partner, leak.new_value))
     leak.ask("rollback")
     assert "CONNECTION_FORCED" in how_it_ended()
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
     assert leak.accepts(leak.user, leak.old_value)
     assert not leak.accepts(leak.partner, leak.new_value)
 
@@ -246,7 +215,7 @@ def test_no_password_reaches_the_log(leak: Leak) -> None:
     leak.after("plan", "create", "verify_new", "probe", "disable_old", "rollback")
     said = leak.server.said()
     assert leak.partner in said
-    assert sum(value in said for value in leak.values.values()) == 0
+    assert sum(value in said for value in leak.secrets.values()) == 0
 
 
 def test_a_plan_refuses_to_act_as_a_user_that_it_changes(leak: Leak) -> None:
@@ -262,10 +231,10 @@ def test_a_plan_says_which_tag_is_missing(leak: Leak) -> None:
     weak, password = f"weak_{secrets.token_hex(4)}", secrets.token_hex(16)
     leak.server.user(weak, password, tags="management")
     leak.more = {"admin_user": weak}
-    own = {"secrets": leak.values | {"admin": password}}
+    own = {"secrets": leak.secrets | {"admin": password}}
     assert failing_checks(leak.ask("plan", **own)) == ["the acting user may do all this"]
     assert leak.fails("create", **own) == "permission"
-    wrong = {"secrets": leak.values | {"admin": secrets.token_hex(16)}}
+    wrong = {"secrets": leak.secrets | {"admin": secrets.token_hex(16)}}
     assert leak.fails("plan", **wrong) == "auth"
 
 

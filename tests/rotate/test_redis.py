@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from rotate.drive import SCRIPTS, Answer, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import SCRIPTS, done, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 redis = pytest.importorskip("redis")
 
@@ -30,60 +31,31 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server_of.Serve
 
 
 @dataclass
-class Leak:
+class Leak(Rotation):
     """A user whose password has leaked."""
 
+    script = SCRIPT
     server: server_of.Server
     more: dict[str, Any] = field(default_factory=dict)
     user: str = field(default_factory=lambda: f"app_{secrets.token_hex(4)}")
     old_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     new_value: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
-    plan: Answer = field(default_factory=dict)
 
     @property
-    def values(self) -> dict[str, str]:
+    def target(self) -> dict[str, Any]:
+        return self.server.target(user=self.user) | self.more
+
+    @property
+    def secrets(self) -> dict[str, str]:
         admin = self.server.admin_password
         return {"admin": admin, "old": self.old_value, "new": self.new_value}
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        target = self.server.target(user=self.user) | self.more
-        return {"target": target, "secrets": self.values, "plan": self.plan}
-
-    def ask(self, phase: str, **parts: Any) -> Answer:
-        return self._note(phase, done(SCRIPT, phase, **self.parts | parts))
-
-    def _note(self, phase: str, answer: Answer) -> Answer:
-        if phase == "plan":
-            self.plan = answer
-        return answer
-
-    def status(self, phase: str, **parts: Any) -> str:
-        status: str = self.ask(phase, **parts)["status"]
-        return status
-
-    def after(self, *phases: str) -> Leak:
-        for phase in phases:
-            self._note(phase, hurried(SCRIPT, phase, **self.parts))
-        return self
-
-    def fails(self, phase: str, **parts: Any) -> str:
-        return failed(SCRIPT, phase, **self.parts | parts)
-
-    def probe(self, **parts: Any) -> dict[str, str]:
-        found: dict[str, str] = self.ask("probe", **parts)["probe"]
-        return found
-
-    def states(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
     def acl(self) -> list[str]:
         found: list[str] = self.server.do("ACL", "LIST")
         return found
 
     def without_old(self) -> dict[str, Any]:
-        return {"secrets": {name: one for name, one in self.values.items() if name != "old"}}
+        return {"secrets": {name: one for name, one in self.secrets.items() if name != "old"}}
 
 
 def leak_on(server: server_of.Server) -> Leak:
@@ -125,15 +97,15 @@ def test_a_plan_and_a_dry_run_change_nothing(leak: Leak) -> None:
 
 def test_from_a_leaked_password_to_a_dead_one(leak: Leak) -> None:
     leak.ask("plan")
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
     assert leak.status("create") == "done"
     assert leak.status("create") == "already"
     leak.ask("verify_new")
-    assert leak.states() == ("active", "active")
+    assert leak.state() == ("active", "active")
     assert leak.probe()["old"] == "accepted"
     assert leak.status("disable_old") == "done"
     assert leak.status("disable_old") == "already"
-    assert leak.states() == ("absent", "active")
+    assert leak.state() == ("absent", "active")
     assert leak.status("kill_derived") == "already"
     assert leak.probe() == DEAD
     assert leak.status("destroy_old") == "already"
@@ -180,7 +152,7 @@ def test_what_was_done_survives_a_crash_of_the_server(tmp_path: Path) -> None:
             leak.after("plan", "create", "disable_old")
             server.crash()
             server.again()
-            assert leak.states() == ("absent", "active")
+            assert leak.state() == ("absent", "active")
             assert leak.probe() == DEAD
 
 
@@ -220,7 +192,7 @@ def test_every_node_is_rotated_and_asked(server: server_of.Server, tmp_path: Pat
 
         other.user(leak.user, leak.old_value)  # somebody's old configuration comes back
         assert leak.probe()["old"] == "accepted"
-        assert leak.states() == ("active", "active")
+        assert leak.state() == ("active", "active")
 
 
 def _same_password(server: server_of.Server, other: server_of.Server) -> str:
@@ -240,7 +212,7 @@ def test_without_the_old_value_the_only_other_password_is_taken_away(leak: Leak)
     forgotten = leak.without_old()
     assert leak.probe(**forgotten)["old"] == "unknown"
     assert leak.status("disable_old", **forgotten) == "done"
-    assert leak.states() == ("absent", "active")
+    assert leak.state() == ("absent", "active")
 
 
 def test_without_the_old_value_one_of_several_is_not_guessed(leak: Leak) -> None:
@@ -263,7 +235,7 @@ def test_rollback_revives_the_old_and_ends_the_new(leak: Leak) -> None:
     with leak.server.session(leak.user, leak.new_value) as session:
         leak.ask("rollback")
         assert ended(session)
-    assert leak.states() == ("active", "absent")
+    assert leak.state() == ("active", "absent")
 
 
 def test_a_server_that_is_down_refuses_nobody(tmp_path: Path) -> None:
@@ -289,7 +261,7 @@ def test_who_watches_the_server_sees_no_password_but_in_a_login(leak: Leak) -> N
         while "PING over" not in said:
             said += seen.next_command()["command"] + "\n"
     assert "EXEC" in said
-    assert sum(value in said for value in leak.values.values()) == 0
+    assert sum(value in said for value in leak.secrets.values()) == 0
 
 
 def test_the_acting_user_needs_little_and_a_plan_says_what(leak: Leak) -> None:
@@ -297,7 +269,7 @@ def test_the_acting_user_needs_little_and_a_plan_says_what(leak: Leak) -> None:
     leak.server.do("ACL", "SETUSER", admin, "on", f">{password}", "+acl", "+client", "+info",
                    "+config|get")  # fmt: skip
     leak.more = {"admin_user": admin}
-    own = {"secrets": leak.values | {"admin": password}}
+    own = {"secrets": leak.secrets | {"admin": password}}
     assert failing_checks(leak.ask("plan", **own)) == [
         f"the acting user may do all this on 127.0.0.1:{leak.server.port}"
     ]

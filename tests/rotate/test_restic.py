@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from servers import lacking, place
 
-from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 LACKING = lacking(programs=["restic"])
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
@@ -22,28 +23,16 @@ SCRIPT = SCRIPTS / "restic-key"
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A repository of which one password leaked."""
 
+    script = SCRIPT
     repository: Path
     secrets: dict[str, str] = field(repr=False)
-    plan: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def parts(self) -> dict[str, Any]:
-        target = {"repository": str(self.repository)}
-        return {"target": target, "secrets": self.secrets, "plan": self.plan, "new": self.new}
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        return done(SCRIPT, phase, **{**self.parts, **parts})
-
-    def fails(self, phase: str) -> str:
-        return failed(SCRIPT, phase, **self.parts)
-
-    def said(self) -> tuple[str, str]:
-        probe = self.ask("probe")["probe"]
-        return probe["new"], probe["old"]
+    def target(self) -> dict[str, Any]:
+        return {"repository": str(self.repository)}
 
 
 def restic(repository: Path, password: str, *words: str) -> bool:
@@ -90,7 +79,7 @@ def overlap(both: Scene) -> Iterator[Scene]:
 
 def copied(scene: Scene, folder: Path) -> Scene:
     shutil.copytree(scene.repository, folder / "repository")
-    return Scene(folder / "repository", dict(scene.secrets), scene.plan, scene.new)
+    return Scene(folder / "repository", dict(scene.secrets), plan=scene.plan, new=scene.new)
 
 
 def test_it_says_of_itself_what_its_manifest_says(scene: Scene) -> None:
@@ -102,10 +91,10 @@ def test_a_rotation_ends_with_one_key_and_a_stolen_copy_that_still_opens(scene: 
     stolen = scene.repository.with_name("stolen")
     shutil.copytree(scene.repository, stolen)
     before = files(scene.repository)
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     assert failing_checks(scene.plan) == []
     assert files(scene.repository) == before
-    scene.new = scene.ask("create")["new"]
+    scene.ask("create")
     assert scene.ask("create")["status"] == "already"
     scene.ask("verify_new")
     assert scene.said() == ("accepted", "accepted")

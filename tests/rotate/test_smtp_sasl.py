@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from servers import mail, openssh, place, until
 
-from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, failed, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 pytestmark = pytest.mark.skipif(bool(mail.available()), reason=mail.available())
 
@@ -20,37 +21,14 @@ SECOND = "relay-b"
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A mail account whose password leaked."""
 
+    script = SCRIPT
+    steps = ("create", "verify_new", "disable_old")
     server: mail.Server
     target: dict[str, Any] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
-    plan: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        return done(SCRIPT, phase, **{**self.parts(), **parts})
-
-    def parts(self) -> dict[str, Any]:
-        return {
-            "target": self.target, "secrets": self.secrets, "plan": self.plan, "new": self.new
-        }  # fmt: skip
-
-    def replace(self) -> None:
-        self.plan = self.ask("plan")
-        assert failing_checks(self.plan) == []
-        self.new = self.ask("create")["new"]
-        self.ask("verify_new")
-        self.ask("disable_old")
-
-    def probe(self) -> tuple[str, str]:
-        found = self.ask("probe")["probe"]
-        return found["new"], found["old"]
-
-    def state(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
 
 @pytest.fixture(scope="module")
@@ -92,20 +70,20 @@ def test_planning_changes_nothing(scene: Scene) -> None:
 
 
 def test_a_second_account_takes_over_before_the_first_is_closed(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     assert scene.state() == ("active", "absent")
     created = scene.ask("create")
     assert (created["status"], scene.ask("create")["status"]) == ("done", "already")
     scene.new = created["new"]
     assert scene.new["user"] == SECOND
     scene.ask("verify_new")
-    assert scene.probe() == ("accepted", "accepted")
+    assert scene.said() == ("accepted", "accepted")
     assert scene.state() == ("active", "active")
 
     assert scene.ask("disable_old")["status"] == "done"
     assert scene.ask("disable_old")["status"] == "already"
     assert scene.state() == ("disabled", "active")
-    until(lambda: scene.probe() == ("accepted", "refused"))
+    until(lambda: scene.said() == ("accepted", "refused"))
     assert scene.ask("probe")["probe"]["old_error"] == "auth"
 
     assert scene.ask("destroy_old")["status"] == "done"
@@ -121,9 +99,9 @@ def test_dovecots_cache_keeps_the_old_password_alive_and_the_probe_sees_it(scene
     scene.target["flush"] = ""
     assert is_let_in(scene.server, scene.server.password)  # so that it is cached
     scene.replace()
-    assert scene.probe() == ("accepted", "accepted")
+    assert scene.said() == ("accepted", "accepted")
     mail.run([*scene.server.doveadm.split(), "auth", "cache", "flush"])
-    until(lambda: scene.probe() == ("accepted", "refused"))
+    until(lambda: scene.said() == ("accepted", "refused"))
 
 
 def test_a_session_that_has_logged_in_sends_on_until_it_is_ended(scene: Scene) -> None:
@@ -159,24 +137,24 @@ def test_a_session_of_the_second_account_begun_afterwards_is_left_alone(scene: S
 
 def test_without_a_second_account_the_same_one_gets_a_new_password(scene: Scene) -> None:
     scene.target["other_user"] = ""
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     assert scene.plan["capabilities"]["overlap"] == "none"
     assert scene.ask("create")["status"] == "done"
     assert scene.ask("create")["status"] == "already"
     scene.ask("verify_new")
     assert scene.ask("disable_old")["status"] == "already"
-    until(lambda: scene.probe() == ("accepted", "refused"))
+    until(lambda: scene.said() == ("accepted", "refused"))
     assert scene.state() == ("disabled", "active")
     scene.ask("rollback")
-    until(lambda: scene.probe() == ("refused", "accepted"))
+    until(lambda: scene.said() == ("refused", "accepted"))
     assert scene.state() == ("active", "absent")
 
 
 def test_the_old_account_can_end_before_the_second_one_begins(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     scene.ask("disable_old")
-    until(lambda: scene.probe() == ("refused", "refused"))
-    scene.new = scene.ask("create")["new"]
+    until(lambda: scene.said() == ("refused", "refused"))
+    scene.ask("create")
     scene.ask("verify_new")
     assert scene.state() == ("disabled", "active")
 
@@ -192,20 +170,20 @@ def test_a_rollback_restores_the_file_to_the_letter(scene: Scene) -> None:
 def test_a_server_that_is_down_is_unreachable_never_refused(scene: Scene) -> None:
     scene.replace()
     scene.target["port"] = mail.free_port()
-    assert scene.probe() == ("unreachable", "unreachable")
-    assert failed(SCRIPT, "verify_new", **scene.parts()) == "network"
+    assert scene.said() == ("unreachable", "unreachable")
+    assert failed(SCRIPT, "verify_new", **scene.parts) == "network"
 
 
 def test_a_second_account_that_somebody_uses_is_not_taken(scene: Scene) -> None:
     with scene.server.passwd.open("a") as file:
         file.write(f"{SECOND}:{mail.stored(random.token_urlsafe(12))}::::::\n")
     assert failing_checks(scene.ask("plan")) == ["the second account is free"]
-    assert failed(SCRIPT, "create", **scene.parts()) == "conflict"
+    assert failed(SCRIPT, "create", **scene.parts) == "conflict"
 
 
 def test_sessions_are_not_ended_while_the_old_account_is_open(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
-    assert failed(SCRIPT, "kill_derived", **scene.parts()) == "conflict"
+    scene.ask("plan")
+    assert failed(SCRIPT, "kill_derived", **scene.parts) == "conflict"
 
 
 def test_a_plan_names_what_stands_in_the_way(scene: Scene) -> None:
@@ -233,7 +211,7 @@ def test_the_servers_files_can_be_reached_through_ssh(scene: Scene) -> None:
             "ssh_user": gate.user, "ssh_host_key": gate.host_key,
         }  # fmt: skip
         scene.replace()
-        until(lambda: scene.probe() == ("accepted", "refused"))
+        until(lambda: scene.said() == ("accepted", "refused"))
         scene.ask("kill_derived")
         scene.ask("destroy_old")
 

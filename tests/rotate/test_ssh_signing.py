@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from servers import lacking, openssh, place, run
 
-from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, failed, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 LACKING = lacking(programs=["ssh-keygen", "ssh-agent", "git"], modules=["cryptography"])
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
@@ -21,15 +22,14 @@ WHO = "dev@example.com"
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A repository whose verifiers trust one key, which leaked."""
 
+    script = SCRIPT
     folder: Path
     leaked: Path
     target: dict[str, Any] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
-    plan: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
 
     @property
     def allowed(self) -> Path:
@@ -38,29 +38,6 @@ class Scene:
     @property
     def revoked(self) -> Path:
         return self.folder / "revoked_keys"
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        known = {"target": self.target, "secrets": self.secrets, "plan": self.plan, "new": self.new}
-        return done(SCRIPT, phase, **{**known, **parts})
-
-    def prepare(self) -> None:
-        self.plan = self.ask("plan")
-        assert failing_checks(self.plan) == []
-        pair = self.ask("generate")
-        self.secrets["new"], self.new = pair["secrets"]["new"], pair["new"]
-
-    def replace(self) -> None:
-        self.prepare()
-        for phase in ("create", "verify_new", "disable_old"):
-            self.ask(phase)
-
-    def said(self) -> tuple[str, str]:
-        probe = self.ask("probe")["probe"]
-        return probe["new"], probe["old"]
-
-    def state(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
 
     def backdated(self) -> int:
         """What ssh-keygen says of a signature of the old key, asked about a day in 2019."""
@@ -166,7 +143,7 @@ def test_a_git_that_reads_no_list_of_revoked_keys_stands_in_the_way(scene: Scene
 
 
 def test_the_old_key_can_end_before_there_is_a_new_one(scene: Scene) -> None:
-    scene.plan = scene.ask("plan")
+    scene.ask("plan")
     scene.ask("disable_old")
     assert scene.said() == ("unknown", "refused")
     pair = scene.ask("generate")

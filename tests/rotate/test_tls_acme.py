@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from servers import acme, free_port, place, until
 
-from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, failed, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 pytestmark = pytest.mark.skipif(bool(acme.available()), reason=acme.available())
 
@@ -19,42 +20,18 @@ SCRIPT = SCRIPTS / "tls-acme"
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A web server whose private key leaked."""
 
+    script = SCRIPT
+    steps = ("generate", "create", "verify_new")
     server: acme.Server
     target: dict[str, Any] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
-    plan: dict[str, Any] = field(default_factory=dict, repr=False)
-    new: dict[str, Any] = field(default_factory=dict)
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        return done(SCRIPT, phase, **{**self.parts(), **parts})
-
-    def parts(self) -> dict[str, Any]:
-        return {
-            "target": self.target, "secrets": self.secrets, "plan": self.plan, "new": self.new
-        }  # fmt: skip
 
     def prepare(self) -> None:
         self.secrets["old"] = self.server.key.read_text()
-        self.plan = self.ask("plan")
-        assert failing_checks(self.plan) == []
-        pair = self.ask("generate")
-        self.secrets["new"], self.new = pair["secrets"]["new"], pair["new"]
-
-    def replace(self) -> None:
-        self.prepare()
-        self.new = self.ask("create")["new"]
-        self.ask("verify_new")
-
-    def verdicts(self) -> tuple[str, str]:
-        found = self.ask("probe")["probe"]
-        return found["new"], found["old"]
-
-    def state(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
+        super().prepare()
 
     def files(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.server.key.parent.iterdir()}
@@ -123,7 +100,7 @@ def test_a_rotation_ends_with_the_new_pair_served_and_the_old_one_revoked(scene:
     assert (created["status"], scene.ask("create")["status"]) == ("done", "already")
     scene.new = created["new"]
     assert len(scene.ask("verify_new")["evidence"]) == 2
-    assert scene.verdicts() == ("accepted", "accepted")
+    assert scene.said() == ("accepted", "accepted")
     assert scene.state() == ("active", "active")
     assert scene.server.status(old)[0] == "Valid"  # a probe revokes nothing
 
@@ -131,12 +108,12 @@ def test_a_rotation_ends_with_the_new_pair_served_and_the_old_one_revoked(scene:
     assert scene.ask("disable_old")["status"] == "already"
     assert scene.server.status(old) == ("Revoked", 1)
     assert scene.server.status(scene.new["serial"])[0] == "Valid"
-    assert scene.verdicts() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     assert scene.state() == ("disabled", "active")
 
     assert scene.ask("destroy_old")["status"] == "done"
     assert scene.ask("destroy_old")["status"] == "already"
-    assert scene.verdicts() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
     left = b"".join(scene.files().values()).decode()
     assert scene.secrets["old"].splitlines()[1] not in left
     assert scene.server.key.stat().st_mode & 0o777 == 0o600
@@ -153,7 +130,7 @@ def test_a_certificate_that_came_before_a_crash_is_used_and_not_ordered_again(sc
     scene.prepare()
     scene.target["test"] = "false"
     before = scene.files()
-    assert failed(SCRIPT, "create", **scene.parts()) == "conflict"
+    assert failed(SCRIPT, "create", **scene.parts) == "conflict"
     came = scene.files()
     ordered = came.pop("cert.pem.leakguard-new")
     assert came == before  # nginx's old pair is back
@@ -164,28 +141,28 @@ def test_a_certificate_that_came_before_a_crash_is_used_and_not_ordered_again(sc
 
 def test_an_old_certificate_that_is_still_in_use_is_not_revoked(scene: Scene) -> None:
     scene.prepare()
-    assert failed(SCRIPT, "disable_old", **scene.parts()) == "conflict"
+    assert failed(SCRIPT, "disable_old", **scene.parts) == "conflict"
     assert scene.server.status(scene.plan["old"]["serial"])[0] == "Valid"
 
 
 def test_the_old_certificate_can_end_before_there_is_a_new_one(scene: Scene) -> None:
     scene.prepare()
     made, scene.new = scene.new, {}
-    assert scene.verdicts() == ("refused", "accepted")
+    assert scene.said() == ("refused", "accepted")
     scene.ask("disable_old")
     assert scene.server.status(scene.plan["old"]["serial"]) == ("Revoked", 1)
     scene.new = made
-    scene.new = scene.ask("create")["new"]
+    scene.ask("create")
     scene.ask("verify_new")
-    assert scene.verdicts() == ("accepted", "refused")
+    assert scene.said() == ("accepted", "refused")
 
 
 def test_a_listener_that_was_forgotten_is_noticed(scene: Scene) -> None:
     scene.target["reload"] = "true"
     scene.prepare()
-    scene.new = scene.ask("create")["new"]
-    assert failed(SCRIPT, "verify_new", **scene.parts(), timeout=8) == "conflict"
-    assert scene.verdicts() == ("refused", "accepted")
+    scene.ask("create")
+    assert scene.fails("verify_new", deadline=8) == "conflict"
+    assert scene.said() == ("refused", "accepted")
 
 
 def test_a_rollback_before_the_revocation_gives_the_old_pair_back(scene: Scene) -> None:
@@ -201,7 +178,7 @@ def test_a_rollback_before_the_revocation_gives_the_old_pair_back(scene: Scene) 
 def test_there_is_no_way_back_to_a_revoked_certificate(scene: Scene) -> None:
     scene.replace()
     scene.ask("disable_old")
-    assert failed(SCRIPT, "rollback", **scene.parts()) == "unsupported"
+    assert failed(SCRIPT, "rollback", **scene.parts) == "unsupported"
 
 
 def test_listeners_or_a_ca_that_are_down_prove_nothing(scene: Scene) -> None:
@@ -209,11 +186,11 @@ def test_listeners_or_a_ca_that_are_down_prove_nothing(scene: Scene) -> None:
     scene.ask("disable_old")
     directory = scene.target["directory"]
     scene.target["directory"] = f"https://127.0.0.1:{free_port()}/dir"
-    assert scene.verdicts() == ("accepted", "unreachable")
-    assert failed(SCRIPT, "disable_old", **scene.parts()) == "network"
+    assert scene.said() == ("accepted", "unreachable")
+    assert failed(SCRIPT, "disable_old", **scene.parts) == "network"
     scene.target |= {"directory": directory, "listeners": f"127.0.0.1:{free_port()}"}
-    assert scene.verdicts() == ("unreachable", "unknown")
-    assert failed(SCRIPT, "verify_new", **scene.parts()) == "network"
+    assert scene.said() == ("unreachable", "unknown")
+    assert failed(SCRIPT, "verify_new", **scene.parts) == "network"
 
 
 def test_a_plan_names_what_stands_in_the_way(scene: Scene) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from servers import place, tuf
 
-from rotate.drive import SCRIPTS, done, failed, failing_checks, manifest_of
+from rotate.drive import SCRIPTS, failing_checks, manifest_of
+from rotate.rotation import Rotation
 
 pytestmark = pytest.mark.skipif(bool(tuf.available()), reason=tuf.available())
 
@@ -18,43 +19,17 @@ SCRIPT = SCRIPTS / "tuf-root-key"
 
 
 @dataclass
-class Scene:
+class Scene(Rotation):
     """A repository of which one root key leaked."""
 
+    script = SCRIPT
+    steps = ("generate", "create", "disable_old", "kill_derived", "verify_new")
     server: tuf.Repository
     secrets: dict[str, str] = field(repr=False)
-    plan: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def parts(self) -> dict[str, Any]:
-        target = {"metadata_dir": str(self.server.folder), "url": self.server.url}
-        return {"target": target, "secrets": self.secrets, "plan": self.plan, "new": self.new}
-
-    def ask(self, phase: str, **parts: Any) -> dict[str, Any]:
-        return done(SCRIPT, phase, **{**self.parts, **parts})
-
-    def fails(self, phase: str) -> str:
-        return failed(SCRIPT, phase, **self.parts)
-
-    def prepare(self) -> None:
-        self.plan = self.ask("plan")
-        assert failing_checks(self.plan) == []
-        pair = self.ask("generate")
-        self.secrets["new"], self.new = pair["secrets"]["new"], pair["new"]
-
-    def replace(self) -> None:
-        self.prepare()
-        for phase in ("create", "disable_old", "kill_derived", "verify_new"):
-            self.ask(phase)
-
-    def said(self) -> tuple[str, str]:
-        probe = self.ask("probe")["probe"]
-        return probe["new"], probe["old"]
-
-    def state(self) -> tuple[str, str]:
-        state = self.ask("observe")["state"]
-        return state["old"], state["new"]
+    def target(self) -> dict[str, Any]:
+        return {"metadata_dir": str(self.server.folder), "url": self.server.url}
 
 
 def leak(server: tuf.Repository, role: str = "root") -> Scene:
@@ -155,7 +130,7 @@ def test_a_leaked_timestamp_key_is_replaced_by_the_roots_own_keys(folder: Path) 
 def test_a_threshold_of_two_needs_the_other_signers(folder: Path) -> None:
     with tuf.start(folder, root_keys=3, threshold=2) as server:
         scene = leak(server)
-        scene.plan = scene.ask("plan")
+        scene.ask("plan")
         assert failing_checks(scene.plan) == ["there are keys for the next root"]
         assert scene.ask("probe")["probe"]["old"] == "refused"  # alone it opens nothing
         pair = scene.ask("generate")
@@ -173,7 +148,7 @@ def test_without_the_leaked_key_others_sign_and_the_root_tells(folder: Path) -> 
         scene = leak(server)
         old = scene.ask("plan")["old"]
         scene.secrets = {"signers": server.private("root", 1)}
-        scene.plan = scene.ask("plan", old=old)
+        scene.ask("plan", old=old)
         pair = scene.ask("generate")
         scene.secrets["new"], scene.new = pair["secrets"]["new"], pair["new"]
         scene.ask("create")

@@ -24,7 +24,7 @@ DEAD = {"method": "login", "new": "accepted", "old": "refused", "old_error": "au
         "derived": "none"}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[vault.KIND])
 def server() -> Iterator[vault.Server]:
     with place() as folder, vault.start(folder) as running:
         yield running
@@ -174,16 +174,14 @@ def test_a_server_that_is_down_or_sealed_refuses_nobody(leak: Leak) -> None:
     assert leak.fail("verify_new") == "network"
 
 
-@pytest.mark.skipif(bool(vault.real()), reason="a real server is not sealed for a test")
 def test_a_sealed_server_refuses_nobody(leak: Leak) -> None:
-    assert leak.server.fake is not None
     leak.do("plan")
     leak.do("create")
-    leak.server.fake.sealed = True
+    leak.server.seal()
     try:
         found = leak.probe()
     finally:
-        leak.server.fake.sealed = False
+        leak.server.unseal()
     assert (found["new"], found["old"]) == ("unreachable", "unreachable")
 
 
@@ -230,7 +228,30 @@ def test_a_root_token_is_not_replaced_by_another_root(server: vault.Server) -> N
     assert told["orphan"] is True
 
 
+def test_a_token_of_a_namespace(server: vault.Server) -> None:
+    if vault.KIND != "bao":
+        pytest.skip("the fake has no namespaces, nor has Vault but for its Enterprise")
+    server.do("POST", "sys/namespaces/team", {})
+    leak = LeakedToken(server)
+    leak.more = {"namespace": "team"}
+    made = server.do("POST", "team/auth/token/create-orphan", {"policies": ["default"]})
+    leak.secrets["old"] = made["client_token"]
+    for phase in ("plan", "create", "verify_new", "disable_old", "kill_derived"):
+        leak.do(phase)
+    assert leak.probe() == DEAD
+    told = server.do("GET", "team/auth/token/lookup-self", token=leak.secrets["new"])
+    assert told["namespace_path"] == "team/"
+
+
 # Secret ids alone
+
+
+def test_a_role_that_is_not_there_is_said(server: vault.Server) -> None:
+    leak = LeakedSecretId(server)
+    leak.more = {"role": "none"}
+    assert leak.fail("plan") == "not_found"
+    leak.more |= {"accessor": "any"}
+    assert leak.fail("plan") == "not_found"
 
 
 def test_destroying_a_secret_id_alone_ends_no_token(server: vault.Server) -> None:

@@ -16,7 +16,7 @@ SCRIPT = SCRIPTS / "vault-transit"
 DATA_KEYS = 7
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[vault.KIND])
 def server() -> Iterator[vault.Server]:
     with place() as folder, vault.start(folder) as running:
         yield running
@@ -170,6 +170,16 @@ def test_what_is_not_known_or_not_allowed_is_said_before(wrapping: Wrapping) -> 
     ]
     wrapping.secrets["admin"] = wrapping.server.token((f"transit/keys/{wrapping.key}", "read"))
     assert len(failing_checks(hurried(SCRIPT, "plan", **wrapping.all({})))) == 6
+
+
+def test_who_may_not_write_what_is_wrapped_is_told_before(wrapping: Wrapping) -> None:
+    key = [f"transit/{one}/{wrapping.key}" for one in ("encrypt", "decrypt", "rewrap", "keys")]
+    may = [(f"{one}*", "read update") for one in key]
+    seen = [(f"secret/{one}/{wrapping.folder}*", "read list") for one in ("data", "metadata")]
+    wrapping.secrets["admin"] = wrapping.server.token(*may, *seen)
+    assert failing_checks(wrapping.do("plan")) == [
+        "the acting token may write what the key wrapped"
+    ]
 
 
 def test_a_server_that_is_down_refuses_nobody(wrapping: Wrapping) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rotate.drive import SCRIPTS, call, done, failed, failing_checks, hurried, manifest_of
+from rotate.drive import SCRIPTS, call, done, failed, failing_checks, manifest_of
 
 SCRIPT = SCRIPTS / "vsync"
 
@@ -115,7 +115,7 @@ def test_the_bundle_is_encrypted_anew_once(repository: Repository) -> None:
     before = repository.bundle()
     plan = done(SCRIPT, "plan", **repository.parts)
     assert failing_checks(plan) == []
-    hurried(SCRIPT, "create", **repository.parts, dry_run=True)
+    done(SCRIPT, "create", **repository.parts, dry_run=True)
     assert repository.bundle() == before
     assert done(SCRIPT, "create", **repository.parts)["status"] == "done"
     after = repository.bundle()
@@ -124,16 +124,14 @@ def test_the_bundle_is_encrypted_anew_once(repository: Repository) -> None:
     done(SCRIPT, "verify_new", **repository.parts)
     said = done(SCRIPT, "probe", **repository.parts)["probe"]
     assert (said["new"], said["old"], said["old_error"]) == ("accepted", "refused", "auth")
-    state = hurried(SCRIPT, "observe", **repository.parts)["state"]
+    state = done(SCRIPT, "observe", **repository.parts)["state"]
     assert (state["old"], state["new"]) == ("absent", "active")
     assert (repository.folder / "audit").read_text("utf-8") == "--note=LG-2026-0001-S1-r1\n"
 
 
 def test_the_other_half_is_packed_anew_around_another_key(repository: Repository) -> None:
     repository.secrets["config"] = repository.config()
-    assert failing_checks(hurried(SCRIPT, "plan", **repository.parts)) == [
-        "there is another IAM key"
-    ]
+    assert failing_checks(done(SCRIPT, "plan", **repository.parts)) == ["there is another IAM key"]
     assert failed(SCRIPT, "create", **repository.parts) == "missing"
     repository.more = {"key_id": "two"}
     repository.secrets["iam_secret"] = secrets.token_hex(20)
@@ -148,7 +146,7 @@ def test_the_other_half_is_packed_anew_around_another_key(repository: Repository
 
 def test_what_is_no_configuration_of_this_environment_is_said(repository: Repository) -> None:
     repository.secrets["config"] = repository.config(env="dev")
-    checks = failing_checks(hurried(SCRIPT, "plan", **repository.parts))
+    checks = failing_checks(done(SCRIPT, "plan", **repository.parts))
     assert checks[0] == "the configuration is this environment's"
     repository.secrets["config"] = "vsync-cfg-v1:nonsense"
     assert failed(SCRIPT, "plan", **repository.parts) == "unsupported"
@@ -156,14 +154,14 @@ def test_what_is_no_configuration_of_this_environment_is_said(repository: Reposi
 
 def test_a_passphrase_that_is_not_the_present_one_replaces_none(repository: Repository) -> None:
     repository.secrets["old"] = secrets.token_hex(16)
-    assert failing_checks(hurried(SCRIPT, "plan", **repository.parts)) == [
+    assert failing_checks(done(SCRIPT, "plan", **repository.parts)) == [
         "the leaked passphrase is the present one"
     ]
     assert failed(SCRIPT, "create", **repository.parts) == "conflict"
 
 
 def test_a_bucket_that_is_gone_refuses_nobody(repository: Repository) -> None:
-    hurried(SCRIPT, "create", **repository.parts)
+    done(SCRIPT, "create", **repository.parts)
     (repository.folder / "bucket").rename(repository.folder / "away")
     said = done(SCRIPT, "probe", **repository.parts)["probe"]
     assert (said["new"], said["old"]) == ("unreachable", "unreachable")

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from servers import Process, free_port, lacking, launch, program, until
-from servers.github_api import Asked, Fake, Said
+from servers.fake import Asked, Fake, Said
 
 PACKAGES: tuple[str, ...] = ()
 

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from servers import lacking
-from servers.github_api import Asked, Fake, Said
+from servers.fake import Asked, Fake, Said
 
 PACKAGES: tuple[str, ...] = ()
 

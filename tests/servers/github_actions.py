@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from servers import lacking
-from servers.github_api import Asked, Fake, Said
+from servers.fake import Asked, Fake, Said
 
 PACKAGES: tuple[str, ...] = ()
 

@@ -1,10 +1,7 @@
 """Django OAuth Toolkit under gunicorn: real tokens, revocation, introspection, refresh.
 
 `/o/` is the toolkit's own. `/resource` is opened by a token of scope `read`. `/login` stands for a
-person at a browser. `/admin/clients/<id>` is ours, in the shape of Keycloak's administration
-(a client's representation with `secret`, `notBefore` and `access`), over the toolkit's models.
-
-What this cannot prove: that Keycloak itself behaves as its shape here does.
+person at a browser. servers/keycloak.py puts Keycloak's administration on top.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ import hashlib
 import json
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +55,7 @@ class Server:
         import requests
 
         auth = (CLIENTS[client], self.secrets[client])
-        return requests.post(self.url(path), data=form, auth=auth, timeout=10)
+        return requests.post(self.url(path), data=form, auth=auth, timeout=60)
 
     def token(self, client: str, scope: str = "read") -> str:
         """An access token for a machine."""
@@ -111,7 +108,9 @@ class Server:
 
 
 @contextmanager
-def start(folder: Path, *, reuse_protection: bool = False) -> Iterator[Server]:
+def start(
+    folder: Path, *, reuse_protection: bool = False, serve: str = "servers.oauth:application()"
+) -> Iterator[Server]:
     """A server with four clients, whose secrets are made for this run."""
     port = free_port()
     made = {client: secrets.token_urlsafe(30) for client in CLIENTS}
@@ -119,7 +118,7 @@ def start(folder: Path, *, reuse_protection: bool = False) -> Iterator[Server]:
     (folder / "seed.json").write_text(json.dumps(seed), "utf-8")
     process = launch(
         [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "--chdir", folder,
-         "--pythonpath", TESTS, "--worker-tmp-dir", folder, "servers.oauth:application()"],
+         "--pythonpath", TESTS, "--worker-tmp-dir", folder, serve],
         log=folder / "gunicorn.log", cwd=folder,
     )  # fmt: skip
     try:
@@ -132,8 +131,8 @@ def start(folder: Path, *, reuse_protection: bool = False) -> Iterator[Server]:
 # -- inside gunicorn
 
 
-def application() -> Any:
-    """The WSGI application; the folder that it runs in holds its database and its seed."""
+def application(more: Callable[[], list[Any]] = list) -> Any:
+    """The WSGI application, with more addresses; its folder holds its database and its seed."""
     import django
     from django.conf import settings
 
@@ -161,7 +160,7 @@ def application() -> Any:
         },
     )  # fmt: skip
     django.setup()
-    urls.urlpatterns = _urls()  # type: ignore[attr-defined]
+    urls.urlpatterns = [*_urls(), *more()]  # type: ignore[attr-defined]
     _seed(seed["clients"])
     from django.core.wsgi import get_wsgi_application
 
@@ -209,58 +208,4 @@ def _urls() -> list[Any]:
         path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
         path("resource", Resource.as_view()),
         path("login", log_in),
-        path("admin/clients/<str:client_id>", _administration()),
     ]
-
-
-def _administration() -> Any:
-    """Keycloak's shape: GET and PUT of a client's representation, with a bearer that may manage."""
-    from django.http import HttpResponse, JsonResponse
-    from django.utils.decorators import method_decorator
-    from django.views.decorators.csrf import csrf_exempt
-    from oauth2_provider.models import Application
-    from oauth2_provider.views.generic import ScopedProtectedResourceView
-    from oauth2_provider.views.mixins import ProtectedResourceMetadataMixin
-
-    not_before: dict[str, int] = {}
-
-    @method_decorator(csrf_exempt, name="dispatch")
-    class Client(ProtectedResourceMetadataMixin, ScopedProtectedResourceView):
-        required_scopes: ClassVar = ["manage-clients"]
-
-        def get(self, request: Any, client_id: str) -> HttpResponse:
-            client = Application.objects.filter(client_id=client_id).first()
-            if client is None:
-                return JsonResponse({"error": "Could not find client"}, status=404)
-            return JsonResponse(
-                {
-                    "id": client_id,
-                    "clientId": client.client_id,
-                    "notBefore": not_before.get(client_id, 0),
-                    "access": {"view": True, "configure": True, "manage": True},
-                }
-            )
-
-        def put(self, request: Any, client_id: str) -> HttpResponse:
-            client = Application.objects.get(client_id=client_id)
-            change = json.loads(request.body)
-            if "secret" in change:
-                client.client_secret = change["secret"]
-                client.save()
-            if "notBefore" in change:
-                not_before[client_id] = change["notBefore"]
-                _end_older(client, change["notBefore"])
-            return HttpResponse(status=204)
-
-    return Client.as_view()
-
-
-def _end_older(client: Any, moment: int) -> None:
-    from datetime import UTC, datetime
-
-    from oauth2_provider.models import AccessToken, RefreshToken
-
-    older = {"application": client, "created__lt": datetime.fromtimestamp(moment, UTC)}
-    for refresh in RefreshToken.objects.filter(**older):
-        refresh.revoke()
-    AccessToken.objects.filter(**older).delete()

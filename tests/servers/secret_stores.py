@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from servers.fake import Asked, Fake, Said
 from servers.gcp import PROJECT, Google
-from servers.github_api import Asked, Fake, Said
 
 PACKAGES: tuple[str, ...] = ()
 

@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts import aws
 
 rotate = script()
 
@@ -29,47 +28,20 @@ DENY_USER = "LeakguardDenyOlderSessions"
 DENY_ROLE = "AWSRevokeOlderSessions"  # the name that the AWS console uses for the same thing
 NOBODYS_KEY = "A" * 20  # well-formed, and no key: IAM checks the permission before it looks
 ACTIONS = ("CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "PutUserPolicy")
-ERRORS = {
-    "AccessDenied": "permission",
+ERRORS = aws.ERRORS | {
     "ConcurrentModification": "conflict",
     "EntityTemporarilyUnmodifiable": "conflict",
-    "ExpiredToken": "auth",
-    "InvalidAccessKeyId": "auth",
-    "InvalidClientTokenId": "auth",
     "LimitExceeded": "quota",
     "NoSuchEntity": "not_found",
-    "ServiceFailure": "network",
-    "ServiceUnavailable": "network",
-    "SignatureDoesNotMatch": "auth",
-    "Throttling": "quota",
     "unreachable": "network",
 }
-AGAIN = ("ConcurrentModification", "EntityTemporarilyUnmodifiable", "ServiceFailure",
-         "ServiceUnavailable", "Throttling")  # fmt: skip
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "issuer",
-                "overlap": "native",
-                "max_active": 2,
-                "reversible_disable": True,
-                "kills_sessions": True,
-                "label_support": False,
-                "dry_run": "real",
-            }
-        }
-    )
+AGAIN = ("ConcurrentModification", "EntityTemporarilyUnmodifiable")
 
 
 @rotate.phase
 def plan(ask: Request) -> Answer:
     """Who acts, which keys there are, and whether there is room and permission for another."""
-    with _speaking():
+    with aws.speaking(ERRORS, AGAIN):
         acting = _client(ask, "sts").get_caller_identity()["Arn"]
         iam = _client(ask, "iam")
         keys = _keys(iam, ask)
@@ -96,7 +68,7 @@ def plan(ask: Request) -> Answer:
 @rotate.phase
 def create(ask: Request) -> Answer:
     """Make the new key, after deleting one that an earlier try made and lost."""
-    with _speaking():
+    with aws.speaking(ERRORS, AGAIN):
         iam = _client(ask, "iam")
         lost = [key for key in _keys(iam, ask) if key not in {*_known(ask), _old(ask)}]
         for key in lost:
@@ -125,7 +97,7 @@ def verify_new(ask: Request) -> Answer:
 @rotate.phase
 def disable_old(ask: Request) -> Answer:
     """Set the leaked key Inactive; `rollback` can undo it."""
-    with _speaking():
+    with aws.speaking(ERRORS, AGAIN):
         iam = _client(ask, "iam")
         state = _keys(iam, ask).get(_old(ask), "absent")
         if state != "Active":
@@ -142,7 +114,7 @@ def kill_derived(ask: Request) -> Answer:
     The condition is about `aws:TokenIssueTime`, which requests signed with an access key
     do not have: the new key is not touched.
     """
-    with _speaking():
+    with aws.speaking(ERRORS, AGAIN):
         iam = _client(ask, "iam")
         if _cut_off(iam, ask):
             return Answer("already", observed=_cut_off_where(ask))
@@ -157,7 +129,7 @@ def kill_derived(ask: Request) -> Answer:
 def probe(ask: Request) -> Answer:
     """Both keys in one round: by their values where we have them, else by what IAM lists."""
     try:
-        with _speaking():
+        with aws.speaking(ERRORS, AGAIN):
             iam = _client(ask, "iam")
             keys = _keys(iam, ask)
             derived = "none" if _cut_off(iam, ask) else "unknown"
@@ -184,7 +156,7 @@ def probe(ask: Request) -> Answer:
 @rotate.phase
 def destroy_old(ask: Request) -> Answer:
     """Delete the leaked key, for good."""
-    with _speaking():
+    with aws.speaking(ERRORS, AGAIN):
         iam = _client(ask, "iam")
         if _old(ask) not in _keys(iam, ask):
             return Answer("already", observed=[f"{_old(ask)} is gone"])
@@ -197,7 +169,7 @@ def destroy_old(ask: Request) -> Answer:
 def rollback(ask: Request) -> Answer:
     """The old key Active again, our deny policies and the new key gone."""
     did = []
-    with _speaking():
+    with aws.speaking(ERRORS, AGAIN):
         iam = _client(ask, "iam")
         keys = _keys(iam, ask)
         if _old(ask) not in keys:
@@ -215,7 +187,7 @@ def rollback(ask: Request) -> Answer:
 @rotate.phase
 def observe(ask: Request) -> Answer:
     """Which keys the user has now."""
-    with _speaking():
+    with aws.speaking(ERRORS, AGAIN):
         keys = _keys(_client(ask, "iam"), ask)
     states = {"Active": "active", "Inactive": "disabled", None: "absent"}
     listed = [{"id": key, "state": states[keys[key]], "label": ""} for key in sorted(keys)]
@@ -229,11 +201,11 @@ def observe(ask: Request) -> Answer:
 
 def _acts_as_another(ask: Request, acting: str, old: str) -> dict[str, Any]:
     same_key = ask.target["admin_key_id"] == old
-    return _check(
+    return check(
         "the acting identity is not the leaked one",
         not same_key and not _is_user(acting, _user(ask)),
-        f"acts as {acting}",
         f"{acting} is the leaked identity: give the key of another one in admin_key_id",
+        found=f"acts as {acting}",
     )
 
 
@@ -249,8 +221,8 @@ def _which_leaked(ask: Request, keys: dict[str, str]) -> str:
 def _leaked_key_is_the_users(iam: Any, old: str, keys: dict[str, str]) -> dict[str, Any]:
     what = "the leaked key belongs to the user"
     if not re.fullmatch("[A-Z0-9]{16,128}", old):
-        return _check(what, False, "", f"say which of {', '.join(sorted(keys))} leaked: its id")
-    return _check(what, old in keys, f"{old} is {keys.get(old)}", f"{old} {_whose(iam, old)}")
+        return check(what, False, f"say which of {', '.join(sorted(keys))} leaked: its id")
+    return check(what, old in keys, f"{old} {_whose(iam, old)}", found=f"{old} is {keys.get(old)}")
 
 
 def _whose(iam: Any, key: str) -> str:
@@ -265,11 +237,11 @@ def _whose(iam: Any, key: str) -> str:
 def _room_for_one_more(iam: Any, old: str, keys: dict[str, str]) -> dict[str, Any]:
     others = sorted(set(keys) - {old})
     used = [f"{key} ({keys[key]}, last used {_last_used(iam, key) or 'never'})" for key in others]
-    return _check(
+    return check(
         "there is room for a second key",
         len(keys) < 2,
-        f"{len(keys)} of 2 keys",
         f"no room: delete one that nobody uses, {', '.join(used)}",
+        found=f"{len(keys)} of 2 keys",
     )
 
 
@@ -286,11 +258,11 @@ def _permissions(iam: Any, ask: Request, acting: str) -> list[dict[str, Any]]:
     except ClientError:
         return [_may_update(iam, ask)]
     return [
-        _check(
+        check(
             f"may {one['EvalActionName']}",
             one["EvalDecision"] == "allowed",
-            "policy simulation says so",
             f"{one['EvalDecision']}: allow {one['EvalActionName']} to {acting}",
+            found="policy simulation says so",
         )
         for one in found
     ]
@@ -310,11 +282,11 @@ def _may_update(iam: Any, ask: Request) -> dict[str, Any]:
         iam.update_access_key(UserName=_user(ask), AccessKeyId=NOBODYS_KEY, Status="Inactive")
     except ClientError as error:
         code = error.response["Error"]["Code"]
-    return _check(
+    return check(
         "may iam:UpdateAccessKey",
         ERRORS.get(code) == "not_found",
-        "a change of a key that does not exist was not denied; the rest could not be simulated",
         f"{code}: allow iam:{', iam:'.join(ACTIONS)} to the acting identity",
+        found="a change of no key was not denied; the rest could not be simulated",
     )
 
 
@@ -328,10 +300,6 @@ def _quarantine(iam: Any, ask: Request) -> list[str]:
     ]
 
 
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
-
-
 def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
     user = _user(ask)
     rows = (
@@ -341,8 +309,7 @@ def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
          "temporary credentials issued until then are refused", "delete the inline policies"),
         ("destroy_old", "delete", old, "the leaked key is gone for good", None),
     )  # fmt: skip
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # -- keys
@@ -427,37 +394,9 @@ def _lift_denials(iam: Any, ask: Request) -> list[str]:
 # -- talking to AWS
 
 
-@contextmanager
-def _speaking() -> Iterator[None]:
-    """Turns what AWS answers into our classes; its messages may quote, so only its codes go on."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        what = f"AWS answered {code} to {error.operation_name}"
-        raise Fail(ERRORS.get(code, "bug"), what, retryable=code in AGAIN) from None
-    except BotoCoreError as error:
-        raise Fail("network", type(error).__name__, retryable=True) from None
-
-
 def _client(ask: Request, service: str) -> Any:
     session = ask.secrets.get("admin_session")
-    return _client_as(ask, service, ask.target["admin_key_id"], ask.secret("admin"), session)
-
-
-def _client_as(
-    ask: Request, service: str, key: str, secret: str, session: str | None = None
-) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    return boto3.session.Session(key, secret, session, ask.target.get("region")).client(
-        service,
-        endpoint_url=ask.target.get("endpoint") or None,
-        config=Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2}),
-    )
+    return aws.client(ask, service, ask.target["admin_key_id"], ask.secret("admin"), session)
 
 
 def _login(ask: Request, key: str, secret: str) -> str:
@@ -465,7 +404,7 @@ def _login(ask: Request, key: str, secret: str) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        return str(_client_as(ask, "sts", key, secret).get_caller_identity()["Arn"])
+        return str(aws.client(ask, "sts", key, secret).get_caller_identity()["Arn"])
     except ClientError as error:
         return str(error.response["Error"]["Code"])
     except BotoCoreError:

@@ -11,59 +11,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script, state_by
+from leakguard.rotate.parts import aws
+from leakguard.rotate.parts.holder import read_by, right_one
 
 rotate = script()
 
 CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
-ACTIONS = ("DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage")
-ERRORS = {
-    "403": "permission",  # somebody in between, who does not speak the service's JSON
-    "429": "quota",
-    "500": "network",
-    "503": "network",
-    "AccessDeniedException": "permission",
-    "AccessDenied": "permission",
+ACTIONS = tuple(
+    f"secretsmanager:{one}"
+    for one in ("DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage")
+)
+ERRORS = aws.ERRORS | {
     "DecryptionFailure": "permission",
     "EncryptionFailure": "permission",
-    "ExpiredTokenException": "auth",
-    "InternalServiceError": "network",
-    "InternalServiceErrorException": "network",
-    "InvalidClientTokenId": "auth",
     "InvalidRequestException": "conflict",
-    "InvalidSignatureException": "auth",
     "LimitExceededException": "quota",
     "ResourceExistsException": "conflict",
     "ResourceNotFoundException": "not_found",
-    "SignatureDoesNotMatch": "auth",
-    "ThrottlingException": "quota",
-    "UnrecognizedClientException": "auth",
 }
-AGAIN = ("InternalServiceError", "InternalServiceErrorException", "ThrottlingException")
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    names = ("reversible_disable", "kills_sessions", "label_support")
-    said = {"secret_origin": "client", "overlap": "none", "max_active": 0, "dry_run": "simulated"}
-    return Answer(more={"capabilities": said | dict.fromkeys(names, False)})
 
 
 @rotate.phase
 def plan(ask: Request) -> Answer:
     """Whether the secret is there, nobody else rotates it, and we may. Changes nothing."""
-    with _speaking():
-        client = _client(ask, "secretsmanager")
+    with aws.speaking(ERRORS):
+        client = aws.acting(ask, "secretsmanager")
         about = client.describe_secret(SecretId=ask.target["secret_id"])
         stages = _stages(about)
         held = _value(ask, client, stages.get(CURRENT, ""))
-        checks = [*_free(ask, about, stages), _right_one(ask, held), *_may(ask, about["ARN"])]
+        checks = [
+            *_free(ask, about, stages),
+            right_one(ask, held, "secret"),
+            *aws.may(ask, ACTIONS, about["ARN"]),
+        ]
     more = {
         "actions": _actions(ask),
         "known": sorted(about.get("VersionIdsToStages", {})),
@@ -76,8 +59,8 @@ def plan(ask: Request) -> Answer:
 @rotate.phase
 def distribute(ask: Request) -> Answer:
     """Pending, read back, current; then no stage is left on what leaked."""
-    with _speaking():
-        client = _client(ask, "secretsmanager")
+    with aws.speaking(ERRORS):
+        client = aws.acting(ask, "secretsmanager")
         stages = _stages(client.describe_secret(SecretId=ask.target["secret_id"]))
         ours, current = _ours(ask), stages.get(CURRENT, "")
         if current != ours:
@@ -94,43 +77,30 @@ def distribute(ask: Request) -> Answer:
 @rotate.phase
 def confirm(ask: Request) -> Answer:
     """Read the current version; with `health_url`, ask who reads it which that was."""
-    with _speaking():
-        client = _client(ask, "secretsmanager")
+    with aws.speaking(ERRORS):
+        client = aws.acting(ask, "secretsmanager")
         said = client.get_secret_value(SecretId=ask.target["secret_id"], VersionStage=CURRENT)
     if _part(ask, said["SecretString"]) != ask.secret("new"):
         raise Fail("conflict", f"{CURRENT} holds another value than the new one")
-    urls = (ask.target.get("health_url") or "").split()
-    late = [urlsplit(url).netloc for url in urls if _has_read(ask, url) != said["VersionId"]]
-    if late:
-        told = [f"{one} has not read version {said['VersionId']} yet" for one in late]
-        return Answer("pending", observed=told, more={"method": "health"})
-    seen = "so do its readers" if urls else "nobody looked at who reads it"
-    method = "health" if urls else "config"
-    return Answer(observed=[f"{CURRENT} holds it; {seen}"], more={"method": method})
+    return read_by(ask, said["VersionId"], CURRENT)
 
 
 @rotate.phase
 def observe(ask: Request) -> Answer:
     """Which value is current, as far as we were given values to compare with."""
-    with _speaking():
-        client = _client(ask, "secretsmanager")
+    with aws.speaking(ERRORS):
+        client = aws.acting(ask, "secretsmanager")
         stages = _stages(client.describe_secret(SecretId=ask.target["secret_id"]))
         held = _value(ask, client, stages.get(CURRENT, ""))
-    state: dict[str, Any] = {
-        slot: ("active" if held == ask.secrets[slot] else "absent")
-        if slot in ask.secrets
-        else "unknown"
-        for slot in ("old", "new")
-    }
     listed = [{"id": one, "state": "active", "label": stage} for stage, one in stages.items()]
-    return Answer(more={"state": state | {"credentials": listed}})
+    return Answer(more={"state": state_by(held, ask.secrets) | {"credentials": listed}})
 
 
 @rotate.phase
 def rollback(ask: Request) -> Answer:
     """Make the version of before current again; from the old value when AWS deleted it."""
-    with _speaking():
-        client = _client(ask, "secretsmanager")
+    with aws.speaking(ERRORS):
+        client = aws.acting(ask, "secretsmanager")
         stages = _stages(client.describe_secret(SecretId=ask.target["secret_id"]))
         ours, current = _ours(ask), stages.get(CURRENT, "")
         before = ask.plan.get("snapshot", {}).get("version", "")
@@ -253,43 +223,12 @@ def _free(ask: Request, about: dict[str, Any], stages: dict[str, str]) -> list[d
     unfinished = pending and pending not in (stages.get(CURRENT), _ours(ask))
     owner = about.get("OwningService", "")
     return [
-        _check("no other rotation is under way", not unfinished, f"version {pending} is pending"),
-        _check("AWS does not rotate it itself", not about.get("RotationEnabled"),
+        check("no other rotation is under way", not unfinished, f"version {pending} is pending"),
+        check("AWS does not rotate it itself", not about.get("RotationEnabled"),
                "its schedule would replace the value: cancel the rotation, or let AWS do it"),
-        _check("it is no service's own", not owner, f"{owner} manages it: change it there"),
-        _check("it is not being deleted", "DeletedDate" not in about, "restore it first"),
+        check("it is no service's own", not owner, f"{owner} manages it: change it there"),
+        check("it is not being deleted", "DeletedDate" not in about, "restore it first"),
     ]  # fmt: skip
-
-
-def _right_one(ask: Request, held: str) -> dict[str, Any]:
-    what = "the secret holds the value that leaked"
-    if "old" not in ask.secrets or not ask.target.get("expect_old", True):
-        return _check(what, True, "")
-    why = "it holds another: the right secret? if so, expect_old=false"
-    return _check(what, held == ask.secret("old"), why)
-
-
-def _may(ask: Request, arn: str) -> list[dict[str, Any]]:
-    """What policy simulation says; nothing where that is not allowed."""
-    from botocore.exceptions import ClientError
-
-    try:
-        acting = _client(ask, "sts").get_caller_identity()["Arn"]
-        said = _client(ask, "iam").simulate_principal_policy(
-            PolicySourceArn=acting,
-            ActionNames=[f"secretsmanager:{action}" for action in ACTIONS],
-            ResourceArns=[arn],
-        )["EvaluationResults"]
-    except ClientError:
-        return []
-    return [
-        _check(f"may {one['EvalActionName']}", one["EvalDecision"] == "allowed", f"to {acting}")
-        for one in said
-    ]
-
-
-def _check(what: str, ok: bool, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": "" if ok else otherwise}
 
 
 def _actions(ask: Request) -> list[dict[str, Any]]:
@@ -298,54 +237,7 @@ def _actions(ask: Request) -> list[dict[str, Any]]:
         ("distribute", "put", where, f"a new version is {CURRENT}", "make the old one current"),
         ("confirm", "ask", ask.target.get("health_url") or where, "nothing changes", None),
     )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def _has_read(ask: Request, url: str) -> Any:
-    """Which version an address says that it has read; None while it does not answer."""
-    import requests
-
-    try:
-        said: Any = requests.get(url, timeout=(3, 5), allow_redirects=False).json()
-        for name in (ask.target.get("health_field") or "version").split("."):
-            said = said[name]
-    except (requests.RequestException, ValueError, KeyError, TypeError):
-        return None
-    return said
-
-
-# Talking to AWS
-
-
-@contextmanager
-def _speaking() -> Iterator[None]:
-    """Turns what AWS answers into our classes; its messages may quote, so only its codes go on."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        what = f"AWS answered {code} to {error.operation_name}"
-        raise Fail(ERRORS.get(code, "bug"), what, retryable=code in AGAIN) from None
-    except BotoCoreError as error:
-        raise Fail("network", type(error).__name__, retryable=True) from None
-
-
-def _client(ask: Request, service: str) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    session = ask.secrets.get("session")
-    made = boto3.session.Session(
-        ask.target["key_id"], ask.secret("key"), session, ask.target["region"]
-    )
-    return made.client(
-        service,
-        endpoint_url=ask.target.get("endpoint") or None,
-        config=Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2}),
-    )
+    return [action(*row) for row in rows]
 
 
 if __name__ == "__main__":

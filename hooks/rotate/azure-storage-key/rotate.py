@@ -17,7 +17,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts import azure, web
 
 rotate = script()
 
@@ -26,39 +27,21 @@ BLOB_VERSION = "2021-08-06"
 NAMES = ("key1", "key2")
 ACTIONS = ("listKeys", "regenerateKey")
 NOT_BELIEVED = ("<Code>AuthenticationFailed<", "Server failed to authenticate the request")
-KINDS = {400: "conflict", 401: "auth", 403: "permission", 404: "not_found", 409: "conflict"}
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "issuer",
-                "overlap": "native",
-                "max_active": 2,
-                "reversible_disable": False,
-                "kills_sessions": False,
-                "label_support": False,
-                "dry_run": "real",
-            }
-        }
-    )
+SCOPE = "https://management.azure.com/.default"
 
 
 @rotate.phase
 def plan(ask: Request) -> Answer:
     """Which of the two leaked, and whether we may list and regenerate keys."""
     checks = [
-        _check(f"may {action}", ok, "", f"give client_id the permission {action}")
+        check(f"may {action}", ok, f"give client_id the permission {action}")
         for action, ok in _permitted(ask).items()
     ]
     keys = _keys(ask) if checks[0]["ok"] else {}
     named = str(ask.old.get("id", ""))
     old = named if named in keys else _named(keys, ask.secrets.get("old", "")) or named
     checks.append(
-        _check("the leaked key is the account's", old in keys, old, "say key1 or key2: old.id")
+        check("the leaked key is the account's", old in keys, "say key1 or key2: old.id", found=old)
     )
     checks.append(_still_there(ask, keys, old))
     return Answer(
@@ -148,7 +131,7 @@ def _still_there(ask: Request, keys: dict[str, dict[str, str]], old: str) -> dic
     known = "old" in ask.secrets and old in keys
     same = not known or keys[old]["value"] == ask.secrets["old"]
     why = f"{old} was made anew since it leaked: nothing is left to rotate"
-    return _check("the leaked value is the key's value", same, "", why)
+    return check("the leaked value is the key's value", same, why)
 
 
 def _permitted(ask: Request) -> dict[str, bool]:
@@ -167,10 +150,6 @@ def _grants(permission: dict[str, list[str]], action: str) -> bool:
     return named("actions") and not named("notActions")
 
 
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
-
-
 def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
     account = ask.target["account"]
     handed = "make anew and hand out" if ask.target.get("fresh") else "hand out"
@@ -179,8 +158,7 @@ def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
         ("disable_old", "make anew", f"{old} of {account}",
          "the leaked value and SAS tokens that it signed are refused", None),
     )  # fmt: skip
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # -- keys
@@ -239,7 +217,9 @@ def _login(ask: Request, key: str) -> str:
     base = ask.target.get("blob") or f"https://{ask.target['account']}.blob.core.windows.net"
     url = f"{base.rstrip('/')}/?comp=list"
     try:
-        response = _send("GET", url, headers=_signed(ask.target["account"], key, url))
+        response = web.send(
+            azure.AZURE, "GET", url, headers=_signed(ask.target["account"], key, url)
+        )
     except Fail as fail:
         return "unreachable" if fail.kind == "network" else "unknown"
     if response.status_code == 200:
@@ -279,55 +259,13 @@ _PLACE = ("subscription", "resource_group", "account")
 
 def _call(ask: Request, method: str, path: str, version: str = VERSION, **parts: Any) -> Any:
     url = ask.target["management"].rstrip("/") + path
-    headers = {"Authorization": f"Bearer {_bearer(ask)}"}
-    return _send(method, url, params={"api-version": version}, headers=headers, **parts)
+    return azure.send(ask, SCOPE, method, url, params={"api-version": version}, **parts)
 
 
-def _bearer(ask: Request) -> str:
-    login = ask.target["login"].rstrip("/")
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": ask.target["client_id"],
-        "client_secret": ask.secret("admin"),
-        "scope": "https://management.azure.com/.default",
-    }
-    url = f"{login}/{quote(ask.target['tenant'], safe='')}/oauth2/v2.0/token"
-    response = _send("POST", url, data=form)
-    if response.status_code != 200:
-        raise Fail("auth", f"the token service answered {response.status_code} to client_id")
-    return str(response.json()["access_token"])
-
-
-def _must(response: Any) -> Any:
-    status = response.status_code
-    if status >= 300:
-        raise Fail(KINDS.get(status, "bug"), f"Azure answered {status}", retryable=status == 409)
-    return response
-
-
-def _send(method: str, url: str, **parts: Any) -> Any:
-    import requests
-
-    _encrypted(url)
-    session = requests.Session()
-    session.trust_env = False  # a .netrc would replace the credentials that we send
-    try:
-        response = session.request(method, url, timeout=(5, 15), allow_redirects=False, **parts)
-    except requests.RequestException as error:
-        raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code == 429:
-        wait = response.headers.get("Retry-After", "a while")
-        raise Fail("quota", f"Azure wants us to wait: {wait}", retryable=True)
-    if response.status_code >= 500:
-        raise Fail("network", f"Azure answered {response.status_code}", retryable=True)
-    return response
-
-
-def _encrypted(url: str) -> None:
-    """A key never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "keys are used over https only: use an https address")
+def _must(answer: Any) -> Any:
+    if answer.status_code == 409:
+        raise Fail("conflict", "Azure answered 409", retryable=True)
+    return web.must(azure.AZURE, answer)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import stat
 import subprocess
 from typing import Any
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
 
 rotate = script()
 
@@ -26,26 +26,18 @@ CLASSES = {69: ("network", "nobody answers"), 77: ("permission", "it may not do 
 
 
 @rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    names = ("reversible_disable", "kills_sessions", "label_support")
-    said = {"secret_origin": "client", "overlap": "none", "max_active": 0, "dry_run": "simulated"}
-    return Answer(more={"capabilities": said | dict.fromkeys(names, False)})
-
-
-@rotate.phase
 def plan(ask: Request) -> Answer:
     """Whether the programs are there and nobody else may change them; asks `ready`."""
     names = [name for name in ("command", "confirm", "ready", "undo") if ask.target.get(name)]
     checks = [_sound(name, _words(ask, name)) for name in names]
-    if "ready" in names and all(check["ok"] for check in checks):
+    if "ready" in names and all(one["ok"] for one in checks):
         ended = _run(ask, "ready", b"")
-        checks.append(_check("it is ready", ended == 0, "", f"`ready` ended with {ended}"))
+        checks.append(check("it is ready", ended == 0, f"`ready` ended with {ended}"))
     command = shlex.join(_words(ask, "command"))
     actions = [
-        _action("distribute", "run", command, "it gets the new value", "run it with the old value"),
-        _action("confirm", "run" if ask.target.get("confirm") else "ask nobody",
-                ask.target.get("confirm") or command, "nothing changes", None),
+        action("distribute", "run", command, "it gets the new value", "run it with the old value"),
+        action("confirm", "run" if ask.target.get("confirm") else "ask nobody",
+                ask.target.get("confirm") or command, "nothing changes"),
     ]  # fmt: skip
     return Answer(more={"actions": actions, "known": [], "checks": checks})
 
@@ -154,20 +146,12 @@ def _sound(name: str, words: list[str]) -> dict[str, Any]:
     try:
         found = os.stat(words[0])
     except OSError:
-        return _check(what, False, "", f"there is no {words[0]}")
+        return check(what, False, f"there is no {words[0]}")
     if not stat.S_ISREG(found.st_mode) or not os.access(words[0], os.X_OK):
-        return _check(what, False, "", f"{words[0]} is no program: chmod +x")
+        return check(what, False, f"{words[0]} is no program: chmod +x")
     ours = found.st_uid in (0, os.geteuid())
     closed = not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return _check(what, ours and closed, words[0], f"others may change {words[0]}: chmod go-w")
-
-
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
-
-
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
+    return check(what, ours and closed, f"others may change {words[0]}: chmod go-w", found=words[0])
 
 
 if __name__ == "__main__":

@@ -22,25 +22,9 @@ from table import Key, key_of, keys, switched
 from zone import Record, Updates, is_same, key_text, look_up, name_of, revoked_text, servers
 
 from leakguard.rotate.host import Host, reach
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
 
 rotate = script()
-
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 0,
-    "reversible_disable": True,
-    "kills_sessions": False,
-    "label_support": True,
-    "dry_run": "real",
-}
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -206,16 +190,16 @@ def _checks(host: Host, ask: Request, key: Key | None, record: Record) -> list[d
     old, new = (name_of(one, domain) for one in (ask.target["selector"], _new_selector(ask)))
     free = _published(ask, _new_selector(ask)).text is None
     found = [
-        _check("the zone publishes the leaked key", *_is_leaked(ask, record)),
-        _check("the new selector is free", free, new),
-        _check("the zone takes a new selector", *_updates(ask).may_change(new)),
-        _check("the zone lets the old selector be changed", *_updates(ask).may_change(old)),
-        _check("the signer's table names the old selector", key is not None, table),
-        _check("the signer's table can be changed", host.writable(table), table),
+        check("the zone publishes the leaked key", *_is_leaked(ask, record)),
+        check("the new selector is free", free, new),
+        check("the zone takes a new selector", *_updates(ask).may_change(new)),
+        check("the zone lets the old selector be changed", *_updates(ask).may_change(old)),
+        check("the signer's table names the old selector", key is not None, table),
+        check("the signer's table can be changed", host.writable(table), table),
     ]
     if key is not None:
         laid = host.exists(key.path) and host.writable(key.path)
-        found.append(_check("a key can be laid beside the old one", laid, key.path))
+        found.append(check("a key can be laid beside the old one", laid, key.path))
     return found
 
 
@@ -231,19 +215,11 @@ def _actions(ask: Request) -> list[dict[str, Any]]:
     zone, table = f"zone {ask.target['domain']}", ask.target["key_table"]
     new = _new_selector(ask)
     return [
-        _action("create", f"publish {new} in", zone, "both keys verify", "remove it"),
-        _action("disable_old", f"sign with {new} in", table, "mail is signed anew", "switch back"),
-        _action("disable_old", "empty p= in", zone, "the leaked key verifies nowhere", "publish"),
-        _action("destroy_old", "remove the key file of", table, "the signer has lost it", None),
+        action("create", f"publish {new} in", zone, "both keys verify", "remove it"),
+        action("disable_old", f"sign with {new} in", table, "mail is signed anew", "switch back"),
+        action("disable_old", "empty p= in", zone, "the leaked key verifies nowhere", "publish"),
+        action("destroy_old", "remove the key file of", table, "the signer has lost it"),
     ]
-
-
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, ok: bool, detail: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail}
 
 
 def _lay(host: Host, model: str, path: str, content: bytes) -> bool:

@@ -16,19 +16,23 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, script, unless
+from leakguard.rotate.parts.turns import (
+    acting,
+    acts_apart,
+    apart,
+    login_with,
+    narrowed,
+    new_user,
+    replaced,
+    single,
+    users,
+    verified,
+)
 
 rotate = script()
 
 WRONG = "authentication failed, invalid user ID or password"
-SELF = "the acting user is not one that this rotation changes"
-SELF_WAY = "admin_user is the leaked user or its partner: act as another one"
-
-
-@rotate.phase
-def describe(ask: Request) -> Answer:
-    """What the manifest says, narrowed to the mode when the target is known."""
-    return Answer(more={"capabilities": _capabilities(ask)})
 
 
 @rotate.phase
@@ -36,25 +40,26 @@ def plan(ask: Request) -> Answer:
     """What would happen, and whether it may. Changes nothing."""
     user = ask.target["user"]
     more: dict[str, Any] = {
-        "capabilities": _capabilities(ask),
+        "capabilities": narrowed(ask),
         "actions": _actions(ask),
         "old": {"id": user, "user": user},
         "known": [],
     }
-    if _is_self(ask):
-        return Answer(more=more | {"checks": [_check(SELF, SELF_WAY)]})
+    apart_from_it = acts_apart(ask)
+    if not apart_from_it["ok"]:
+        return Answer(more=more | {"checks": [apart_from_it]})
     token = _token(ask)
-    if "root" not in _roles(ask, token, _acting(ask)):
-        way = f"etcdctl user grant-role {_acting(ask)} root"
-        return Answer(more=more | {"checks": [_check("the acting user may do all this", way)]})
-    more["known"] = [one for one in _users(ask) if _exists(ask, token, one)]
-    return Answer(more=more | {"checks": [_check(SELF), *_checks(ask, token, more["known"])]})
+    if "root" not in _roles(ask, token, acting(ask)):
+        way = f"etcdctl user grant-role {acting(ask)} root"
+        return Answer(more=more | {"checks": [unless("the acting user may do all this", way)]})
+    more["known"] = [one for one in users(ask) if _exists(ask, token, one)]
+    return Answer(more=more | {"checks": [apart_from_it, *_checks(ask, token, more["known"])]})
 
 
 @rotate.phase
 def create(ask: Request) -> Answer:
     """Give the new user the new password. It stays as it is when that one opens already."""
-    user, value = _new_user(ask), ask.secret("new")
+    user, value = new_user(ask), ask.secret("new")
     already = _login(ask, user, value) == "accepted"
     if not already:
         _change(ask, user, value)
@@ -68,13 +73,8 @@ def create(ask: Request) -> Answer:
 @rotate.phase
 def verify_new(ask: Request) -> Answer:
     """Log in with the new password."""
-    user = _new_user(ask)
-    said = _login(ask, user, ask.secret("new"))
-    if said == "unreachable":
-        raise Fail("network", "etcd did not answer", retryable=True)
-    if said != "accepted":
-        raise Fail("auth", f"etcd does not let {user} in with the new password")
-    return Answer(evidence=[{"login": "accepted", "user": user}])
+    user = new_user(ask)
+    return verified(_login(ask, user, ask.secret("new")), user, "etcd")
 
 
 @rotate.phase
@@ -86,8 +86,8 @@ def disable_old(ask: Request) -> Answer:
 @rotate.phase
 def probe(ask: Request) -> Answer:
     """Ask etcd, in one round, what it says of the new and of the old password."""
-    new = _login_with(ask, "new", _new_user(ask))
-    old = _login_with(ask, "old", ask.target["user"])
+    new = login_with(_login, ask, "new", new_user(ask))
+    old = login_with(_login, ask, "old", ask.target["user"])
     error = "auth" if old == "refused" else ""
     found = {"new": new, "old": old, "old_error": error, "derived": "unknown"}
     return Answer(more={"probe": found})
@@ -106,9 +106,9 @@ def rollback(ask: Request) -> Answer:
     if _login(ask, user, value) != "accepted":
         _change(ask, user, value)
     said = [f"user {user} has its old, leaked password again"]
-    if not _single(ask) and _login_with(ask, "new", _new_user(ask)) == "accepted":
-        _change(ask, _new_user(ask), secrets.token_urlsafe(32))
-        said.append(f"the new password of {_new_user(ask)} was replaced by one that nobody has")
+    if not single(ask) and login_with(_login, ask, "new", new_user(ask)) == "accepted":
+        _change(ask, new_user(ask), secrets.token_urlsafe(32))
+        said.append(f"the new password of {new_user(ask)} was replaced by one that nobody has")
     return Answer(observed=said)
 
 
@@ -116,55 +116,13 @@ def rollback(ask: Request) -> Answer:
 def observe(ask: Request) -> Answer:
     """Which of the two passwords opens: etcd shows nothing of them."""
     token = _token(ask)
-    known = [user for user in _users(ask) if _exists(ask, token, user)]
+    known = [user for user in users(ask) if _exists(ask, token, user)]
     state = {
         "old": _state(ask, "old", ask.target["user"], known),
-        "new": _state(ask, "new", _new_user(ask), known),
+        "new": _state(ask, "new", new_user(ask), known),
         "credentials": [{"id": user, "state": "active", "label": ""} for user in known],
     }
     return Answer(more={"state": state})
-
-
-# What the target says
-
-
-def _single(ask: Request) -> bool:
-    mode = ask.target.get("mode") or "alternating"
-    if mode not in ("single", "alternating"):
-        raise Fail("unsupported", "mode is single or alternating")
-    return bool(mode == "single")
-
-
-def _new_user(ask: Request) -> str:
-    name: str = ask.target["user"] if _single(ask) else ask.target.get("partner", "")
-    if not name:
-        raise Fail("missing", "mode alternating needs `partner`: the user that takes over")
-    return name
-
-
-def _users(ask: Request) -> list[str]:
-    return list(dict.fromkeys([ask.target["user"], _new_user(ask)]))
-
-
-def _acting(ask: Request) -> str:
-    return ask.target.get("admin_user") or "root"
-
-
-def _is_self(ask: Request) -> bool:
-    return _acting(ask) in _users(ask)
-
-
-def _capabilities(ask: Request) -> dict[str, Any]:
-    single = ask.target.get("mode") == "single"
-    return {
-        "secret_origin": "client",
-        "overlap": "none" if single else "alternating",
-        "max_active": 1 if single else 2,
-        "reversible_disable": True,
-        "kills_sessions": False,
-        "label_support": False,
-        "dry_run": "simulated",
-    }
 
 
 # Asking etcd
@@ -205,9 +163,8 @@ def _failed(said: dict[str, Any]) -> Fail:
 
 
 def _token(ask: Request) -> str:
-    if _is_self(ask):
-        raise Fail("permission", SELF_WAY)
-    body = {"name": _acting(ask), "password": ask.secret("admin")}
+    apart(ask)
+    body = {"name": acting(ask), "password": ask.secret("admin")}
     return str(_ask(ask, "/authenticate", body)["token"])
 
 
@@ -218,10 +175,6 @@ def _login(ask: Request, user: str, password: str) -> str:
     except Fail as fail:
         return {"auth": "refused", "network": "unreachable"}.get(fail.kind, "unknown")
     return "accepted"
-
-
-def _login_with(ask: Request, slot: str, user: str) -> str:
-    return _login(ask, user, ask.secrets[slot]) if slot in ask.secrets else "unknown"
 
 
 def _change(ask: Request, user: str, password: str) -> None:
@@ -245,13 +198,9 @@ def _exists(ask: Request, token: str, user: str) -> bool:
 
 def _scramble_old(ask: Request) -> Answer:
     user = ask.target["user"]
-    if _single(ask) and not ask.new:
-        raise Fail(
-            "conflict", "with one user the old password ends when the new one is set: not yet"
-        )
-    if _single(ask):
-        return Answer("already", observed=["the new password replaced the old one"])
-    if _login_with(ask, "old", user) == "refused":
+    if single(ask):
+        return replaced(ask)
+    if login_with(_login, ask, "old", user) == "refused":
         return Answer("already", observed=[f"user {user} does not have the leaked password"])
     _change(ask, user, secrets.token_urlsafe(32))
     return Answer(observed=[f"the password of user {user} was replaced by one that nobody has"])
@@ -260,7 +209,7 @@ def _scramble_old(ask: Request) -> Answer:
 def _state(ask: Request, slot: str, user: str, known: list[str]) -> str:
     if user not in known:
         return "absent"
-    said = _login_with(ask, slot, user)
+    said = login_with(_login, ask, slot, user)
     return {"accepted": "active", "refused": "absent"}.get(said, "unknown")
 
 
@@ -268,36 +217,27 @@ def _state(ask: Request, slot: str, user: str, known: list[str]) -> str:
 
 
 def _actions(ask: Request) -> list[dict[str, Any]]:
-    user, new = ask.target["user"], _new_user(ask)
+    user, new = ask.target["user"], new_user(ask)
     back = "rollback sets the old one again, while it is known"
-    if _single(ask):
-        return [_action("create", "replace password", user, "old and its tokens end", back)]
+    if single(ask):
+        return [action("create", "replace password", user, "old and its tokens end", back)]
     return [
-        _action("create", "set password", new, "a second user works", f"{new} loses it again"),
-        _action("disable_old", "replace password", user, "the old one and its tokens end", back),
+        action("create", "set password", new, "a second user works", f"{new} loses it again"),
+        action("disable_old", "replace password", user, "the old one and its tokens end", back),
     ]
 
 
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, wrong: str = "") -> dict[str, Any]:
-    """A check that holds unless something is `wrong`: what, and what to do."""
-    return {"what": what, "ok": not wrong, "detail": wrong}
-
-
 def _checks(ask: Request, token: str, known: list[str]) -> Iterator[dict[str, Any]]:
-    gone = [user for user in _users(ask) if user not in known]
-    yield _check("the users exist", ", ".join(gone))
+    gone = [user for user in users(ask) if user not in known]
+    yield unless("the users exist", ", ".join(gone))
     for user in known:
         said = _login(ask, user, secrets.token_hex(16))
         wrong = "" if said == "refused" else f"a made-up one is {said}: no proof would be possible"
-        yield _check(f"etcd refuses a wrong password of {user}", wrong)
-    if not _single(ask) and not gone:
-        held, others = (_roles(ask, token, user) for user in _users(ask))
+        yield unless(f"etcd refuses a wrong password of {user}", wrong)
+    if not single(ask) and not gone:
+        held, others = (_roles(ask, token, user) for user in users(ask))
         lacks = sorted(set(held) - set(others))
-        yield _check("the partner has the roles of the user", ", ".join(lacks))
+        yield unless("the partner has the roles of the user", ", ".join(lacks))
 
 
 if __name__ == "__main__":

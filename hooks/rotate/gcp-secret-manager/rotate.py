@@ -9,270 +9,78 @@ taken back, until somebody destroys the version.
 from __future__ import annotations
 
 import base64
-import functools
-import json
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Request, check, script
+from leakguard.rotate.parts import versions
+from leakguard.rotate.parts.google import must, send
 
 rotate = script()
 
-KINDS = {400: "conflict", 401: "auth", 403: "permission", 404: "not_found", 409: "conflict",
-         429: "quota"}  # fmt: skip
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 PERMISSIONS = ("access", "add", "list", "enable", "disable")
 
 
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    names = ("reversible_disable", "kills_sessions", "label_support")
-    said = {"secret_origin": "client", "overlap": "none", "max_active": 0, "dry_run": "real"}
-    return Answer(more={"capabilities": said | dict.fromkeys(names, False)})
+class Manager:
+    """The secret that a request is about."""
+
+    def __init__(self, ask: Request) -> None:
+        base = ask.target.get("endpoint") or "https://secretmanager.googleapis.com"
+        project, secret = (quote(ask.target[one], safe="") for one in ("project", "secret"))
+        self._where = f"{base.rstrip('/')}/v1/projects/{project}/secrets/{secret}"
+        self._admin = ask.secret("admin")
+
+    def may(self) -> list[dict[str, Any]]:
+        """What Google says that we may."""
+        wanted = [f"secretmanager.versions.{one}" for one in PERMISSIONS]
+        have = self._post(":testIamPermissions", {"permissions": wanted}).get("permissions", ())
+        return [check(f"may {one}", one in have, "grant it on the secret") for one in wanted]
+
+    def latest(self) -> tuple[str, str]:
+        """The number of the latest version, and its value."""
+        said = self._get("/versions/latest:access")
+        return _version(said), _decoded(said)
+
+    def value(self, version: str) -> str:
+        """What a version holds, if it is enabled."""
+        return _decoded(self._get(f"/versions/{version}:access"))
+
+    def add(self, value: str) -> str:
+        """The number of the version that was added."""
+        data = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode()
+        return _version(self._post(":addVersion", {"payload": {"data": data}}))
+
+    def enabled(self) -> set[str]:
+        """The numbers of the versions that can be read."""
+        found, page = set(), ""
+        while True:
+            path = f"/versions?filter=state:ENABLED&pageSize=100&pageToken={quote(page)}"
+            said = self._get(path)
+            found |= {_version(one) for one in said.get("versions", ())}
+            page = said.get("nextPageToken", "")
+            if not page:
+                return found
+
+    def switch(self, version: str, *, on: bool) -> None:
+        """Enable a version, or disable it."""
+        self._post(f"/versions/{version}:{'enable' if on else 'disable'}", {})
+
+    def _get(self, path: str) -> dict[str, Any]:
+        return dict(must(send(self._admin, "GET", self._where + path)).json())
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return dict(must(send(self._admin, "POST", self._where + path, json=body)).json())
 
 
-@rotate.phase
-def plan(ask: Request) -> Answer:
-    """Whether the secret is there, holds what leaked, and we may. Changes nothing."""
-    checks = _may(ask)
-    more: dict[str, Any] = {"actions": _actions(ask), "known": [], "checks": checks}
-    if all(check["ok"] for check in checks):
-        version, held = _read(ask)
-        checks.append(_right_one(ask, held))
-        more |= {"known": sorted(_enabled(ask)), "snapshot": {"version": version}}
-    return Answer(more=more)
+versions.serve(rotate, Manager)
 
 
-@rotate.phase
-def distribute(ask: Request) -> Answer:
-    """Add a version, if the one of the plan is still the last, and disable older ones."""
-    version, held = _read(ask)
-    if held == ask.secret("new"):
-        ended = _disable_others(ask, version)
-        return Answer("done" if ended else "already", observed=[f"version {version}", *ended])
-    planned = ask.plan.get("snapshot", {}).get("version", version)
-    if version != planned:
-        raise Fail("conflict", f"somebody added version {version} after the plan: plan again")
-    if ask.dry_run:
-        return Answer(observed=["a version would be added"])
-    made = _add(ask, ask.secret("new"))
-    return Answer(observed=[f"added version {made}", *_disable_others(ask, made)])
-
-
-@rotate.phase
-def confirm(ask: Request) -> Answer:
-    """Read it back; with `health_url`, ask who reads it which version that was."""
-    version, held = _read(ask)
-    if held != ask.secret("new"):
-        raise Fail("conflict", f"version {version} holds another value than the new one")
-    urls = (ask.target.get("health_url") or "").split()
-    late = [urlsplit(url).netloc for url in urls if str(_has_read(ask, url)) != version]
-    if late:
-        told = [f"{one} has not read version {version} yet" for one in late]
-        return Answer("pending", observed=told, more={"method": "health"})
-    seen = "so do its readers" if urls else "nobody looked at who reads it"
-    method = "health" if urls else "config"
-    return Answer(observed=[f"version {version} holds it; {seen}"], more={"method": method})
-
-
-@rotate.phase
-def observe(ask: Request) -> Answer:
-    """Which value the last version holds, as far as we were given values to compare with."""
-    _, held = _read(ask)
-    state: dict[str, Any] = {
-        slot: ("active" if held == ask.secrets[slot] else "absent")
-        if slot in ask.secrets
-        else "unknown"
-        for slot in ("old", "new")
-    }
-    listed = [{"id": one, "state": "active", "label": ""} for one in sorted(_enabled(ask))]
-    return Answer(more={"state": state | {"credentials": listed}})
-
-
-@rotate.phase
-def rollback(ask: Request) -> Answer:
-    """Add the old value as another version, out of the one that held it; disable the new one."""
-    version, held = _read(ask)
-    if held == ask.secrets.get("old"):
-        return Answer("already", observed=[f"version {version} holds the old value"])
-    if held != ask.secret("new"):
-        raise Fail("conflict", f"version {version} holds neither the old value nor the new one")
-    before = ask.plan.get("snapshot", {}).get("version", "")
-    if ask.dry_run:
-        return Answer(observed=["a version with the old value would be added"])
-    if before:
-        _switch(ask, before, on=True)
-    value = ask.secrets.get("old") or (_value(ask, before) if before else "")
-    if not value:
-        raise Fail("missing", "neither the old value nor its version is known")
-    made = _add(ask, value)
-    _switch(ask, version, on=False)
-    return Answer(observed=[f"added the old value as version {made}; disabled version {version}"])
-
-
-# Versions
-
-
-def _disable_others(ask: Request, last: str) -> list[str]:
-    """Older versions would go on handing out what leaked; says which were ended."""
-    if ask.target.get("old_versions") == "keep" or ask.dry_run:
-        return []
-    ended = []
-    for version in sorted(_enabled(ask) - {last}):
-        if _value(ask, version) != ask.secret("new"):
-            _switch(ask, version, on=False)
-            ended.append(version)
-    return [f"disabled version {', '.join(ended)}"] if ended else []
-
-
-def _read(ask: Request) -> tuple[str, str]:
-    """The number of the latest version, and its value."""
-    said = _must(_call(ask, "GET", "/versions/latest:access")).json()
-    return said["name"].rpartition("/")[2], _decoded(said)
-
-
-def _value(ask: Request, version: str) -> str:
-    return _decoded(_must(_call(ask, "GET", f"/versions/{version}:access")).json())
+def _version(said: dict[str, Any]) -> str:
+    return str(said["name"].rpartition("/")[2])
 
 
 def _decoded(said: dict[str, Any]) -> str:
     return base64.b64decode(said["payload"]["data"]).decode("utf-8", "surrogateescape")
-
-
-def _add(ask: Request, value: str) -> str:
-    """The number of the version that was added."""
-    data = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode()
-    said = _must(_call(ask, "POST", ":addVersion", {"payload": {"data": data}})).json()
-    return str(said["name"].rpartition("/")[2])
-
-
-def _enabled(ask: Request) -> set[str]:
-    found, page = set(), ""
-    while True:
-        path = f"/versions?filter=state:ENABLED&pageSize=100&pageToken={quote(page)}"
-        said = _must(_call(ask, "GET", path)).json()
-        found |= {one["name"].rpartition("/")[2] for one in said.get("versions", ())}
-        page = said.get("nextPageToken", "")
-        if not page:
-            return found
-
-
-def _switch(ask: Request, version: str, *, on: bool) -> None:
-    _must(_call(ask, "POST", f"/versions/{version}:{'enable' if on else 'disable'}", {}))
-
-
-# What has to hold before
-
-
-def _may(ask: Request) -> list[dict[str, Any]]:
-    """What Google says that we may."""
-    wanted = [f"secretmanager.versions.{one}" for one in PERMISSIONS]
-    said = _must(_call(ask, "POST", ":testIamPermissions", {"permissions": wanted})).json()
-    have = said.get("permissions", ())
-    return [_check(f"may {one}", one in have, "grant it on the secret") for one in wanted]
-
-
-def _right_one(ask: Request, held: str) -> dict[str, Any]:
-    what = "the secret holds the value that leaked"
-    if "old" not in ask.secrets or not ask.target.get("expect_old", True):
-        return _check(what, True, "")
-    why = "it holds another: the right secret? if so, expect_old=false"
-    return _check(what, held == ask.secret("old"), why)
-
-
-def _check(what: str, ok: bool, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": "" if ok else otherwise}
-
-
-def _actions(ask: Request) -> list[dict[str, Any]]:
-    where, how = ask.target["secret"], ask.target.get("old_versions") or "disable"
-    undo = "add the old value again"
-    rows = (
-        ("distribute", "add a version", where, f"it is the latest; {how} older ones", undo),
-        ("confirm", "ask", ask.target.get("health_url") or where, "nothing changes", None),
-    )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def _has_read(ask: Request, url: str) -> Any:
-    """Which version an address says that it has read; None while it does not answer."""
-    import requests
-
-    try:
-        said: Any = requests.get(url, timeout=(3, 5), allow_redirects=False).json()
-        for name in (ask.target.get("health_field") or "version").split("."):
-            said = said[name]
-    except (requests.RequestException, ValueError, KeyError, TypeError):
-        return None
-    return said
-
-
-# Talking to Google
-
-
-def _call(ask: Request, method: str, path: str, body: Any = None) -> Any:
-    base = (ask.target.get("endpoint") or "https://secretmanager.googleapis.com").rstrip("/")
-    project, secret = (quote(ask.target[one], safe="") for one in ("project", "secret"))
-    url = f"{base}/v1/projects/{project}/secrets/{secret}{path}"
-    headers = {"Authorization": f"Bearer {_token(ask.secret('admin'))}"}
-    return _send(method, url, json=body, headers=headers)
-
-
-@functools.cache
-def _token(text: str) -> str:
-    """One access token serves all requests of a phase."""
-    import requests
-    from google.auth import exceptions
-    from google.auth.transport.requests import Request as Transport
-    from google.oauth2 import service_account
-
-    try:
-        file = json.loads(text)
-        _encrypted(str(file["token_uri"]))
-        made = service_account.Credentials.from_service_account_info(file, scopes=[SCOPE])
-        with requests.Session() as session:
-            session.trust_env = False
-            made.refresh(Transport(session))
-    except exceptions.TransportError as error:
-        raise Fail("network", type(error).__name__, retryable=True) from None
-    except exceptions.RefreshError as error:
-        kind = "network" if error.retryable else "auth"
-        raise Fail(kind, "the token endpoint gave no token") from None
-    except (ValueError, KeyError, TypeError, exceptions.GoogleAuthError):
-        raise Fail("unsupported", "admin is no key file of a service account (JSON)") from None
-    return str(made.token)
-
-
-def _send(method: str, url: str, **parts: Any) -> Any:
-    import requests
-
-    _encrypted(url)
-    with requests.Session() as session:
-        session.trust_env = False
-        try:
-            response = session.request(method, url, timeout=(5, 15), allow_redirects=False, **parts)
-        except requests.RequestException as error:
-            raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code >= 500:
-        raise Fail("network", f"Google answered {response.status_code}", retryable=True)
-    return response
-
-
-def _must(response: Any) -> Any:
-    status = response.status_code
-    if status >= 300:
-        again = status == 429
-        raise Fail(KINDS.get(status, "bug"), f"Google answered {status}", retryable=again)
-    return response
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
 
 
 if __name__ == "__main__":

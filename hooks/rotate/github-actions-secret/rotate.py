@@ -11,21 +11,14 @@ from __future__ import annotations
 import base64
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts import web
 
 rotate = script()
 
-KINDS = {401: "auth", 403: "permission", 404: "not_found", 409: "conflict", 422: "conflict"}
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    names = ("reversible_disable", "kills_sessions", "label_support")
-    said = {"secret_origin": "client", "overlap": "none", "max_active": 0, "dry_run": "real"}
-    return Answer(more={"capabilities": said | dict.fromkeys(names, False)})
+GITHUB = "GitHub"
 
 
 @rotate.phase
@@ -34,19 +27,19 @@ def plan(ask: Request) -> Answer:
     if ask.secret("token") == ask.secrets.get("old"):
         way = "give a token that did not leak"
         return Answer(
-            more={"checks": [_check("the acting token is not the leaked one", False, way)]}
+            more={"checks": [check("the acting token is not the leaked one", False, way)]}
         )
     found = _secret(ask)
     may = _call(ask, "GET", f"{_place(ask)}/public-key").status_code
     there = found is not None or bool(ask.target.get("create"))
     changed = found["updated_at"] if found else ""
     checks = [
-        _check("the token may seal secrets", may == 200, f"GitHub answered {may}"),
-        _check("the secret is there", there, "create=true, or look at its name"),
+        check("the token may seal secrets", may == 200, f"GitHub answered {may}"),
+        check("the secret is there", there, "create=true, or look at its name"),
     ]
     if ask.target.get("workflow"):
         seen = _call(ask, "GET", _runs(ask)).status_code
-        checks.append(_check("its runs can be seen", seen == 200, f"GitHub answered {seen}"))
+        checks.append(check("its runs can be seen", seen == 200, f"GitHub answered {seen}"))
     known = [changed] if changed else []
     more = {"actions": _actions(ask), "known": known, "checks": checks}
     return Answer(more=more | {"snapshot": {"updated_at": changed}})
@@ -70,7 +63,7 @@ def confirm(ask: Request) -> Answer:
     if not ask.target.get("workflow"):
         seen = f"changed at {changed}; GitHub shows no value, and nobody looked at a run"
         return Answer(observed=[seen], more={"method": "config"})
-    runs = _must(_call(ask, "GET", _runs(ask))).json()["workflow_runs"]
+    runs = web.must(GITHUB, _call(ask, "GET", _runs(ask))).json()["workflow_runs"]
     later = [run for run in runs if _moment(run["run_started_at"]) > _moment(changed)]
     if any(run["conclusion"] == "success" for run in later):
         return Answer(observed=[f"a run after {changed} succeeded"], more={"method": "usage"})
@@ -97,15 +90,15 @@ def _put(ask: Request, value: str) -> Answer:
     found = _secret(ask)
     if found is None and not ask.target.get("create"):
         raise Fail("not_found", f"there is no secret {ask.target['name']}")
-    key = _must(_call(ask, "GET", f"{_place(ask)}/public-key")).json()
+    key = web.must(GITHUB, _call(ask, "GET", f"{_place(ask)}/public-key")).json()
     if ask.dry_run:
         return Answer(observed=[f"{ask.target['name']} would be written"])
     response = _write(ask, key, value, found or {})
     if response.status_code == 422:
-        fresh = _must(_call(ask, "GET", f"{_place(ask)}/public-key")).json()
+        fresh = web.must(GITHUB, _call(ask, "GET", f"{_place(ask)}/public-key")).json()
         if fresh["key_id"] != key["key_id"]:
             response = _write(ask, fresh, value, found or {})
-    _must(response)
+    web.must(GITHUB, response)
     return Answer(observed=[f"wrote {ask.target['name']}"])
 
 
@@ -114,7 +107,9 @@ def _write(ask: Request, key: dict[str, str], value: str, found: dict[str, Any])
     if ask.target.get("organization"):
         body["visibility"] = found["visibility"]
         if found["visibility"] == "selected":
-            listed = _must(_call(ask, "GET", f"{_where(ask)}/repositories?per_page=100")).json()
+            listed = web.must(
+                GITHUB, _call(ask, "GET", f"{_where(ask)}/repositories?per_page=100")
+            ).json()
             if listed["total_count"] > 100:
                 raise Fail("unsupported", "shared by more than 100 repositories: change it by hand")
             body["selected_repository_ids"] = [one["id"] for one in listed["repositories"]]
@@ -158,7 +153,7 @@ def _secret(ask: Request) -> dict[str, Any] | None:
     response = _call(ask, "GET", _where(ask))
     if response.status_code == 404:
         return None
-    found: dict[str, Any] = _must(response).json()
+    found: dict[str, Any] = web.must(GITHUB, response).json()
     return found
 
 
@@ -166,64 +161,22 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _check(what: str, ok: bool, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": "" if ok else otherwise}
-
-
 def _actions(ask: Request) -> list[dict[str, Any]]:
     rows = (
         ("distribute", "put", _where(ask), "later runs get the new value", "put the old value"),
         ("confirm", "look at", ask.target.get("workflow") or _where(ask), "nothing changes", None),
     )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # Talking to GitHub
 
 
-def _must(response: Any) -> Any:
-    status = response.status_code
-    if status >= 300:
-        raise Fail(KINDS.get(status, "bug"), f"GitHub answered {status}")
-    return response
-
-
 def _call(ask: Request, method: str, path: str, body: Any = None) -> Any:
-    import requests
-
     url = (ask.target.get("api") or "https://api.github.com").rstrip("/") + path
-    _encrypted(url)
     headers = {"Accept": "application/vnd.github+json", "User-Agent": "leakguard"}
     headers["Authorization"] = f"Bearer {ask.secret('token')}"
-    with requests.Session() as session:
-        session.trust_env = False  # a .netrc would replace the token that we send
-        try:
-            response = session.request(
-                method, url, json=body, headers=headers, timeout=(5, 15), allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code >= 500:
-        raise Fail("network", f"GitHub answered {response.status_code}", retryable=True)
-    if _limited(response):
-        wait = response.headers.get("Retry-After") or "an hour at most"
-        raise Fail("quota", f"GitHub wants us to wait: {wait}", retryable=True)
-    return response
-
-
-def _limited(response: Any) -> bool:
-    """Limits come as 429, and as 403 with a header that tells them from a lack of permission."""
-    headers = response.headers
-    spent = headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in headers
-    return response.status_code == 429 or (response.status_code == 403 and spent)
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
+    return web.send(GITHUB, method, url, json=body, headers=headers)
 
 
 if __name__ == "__main__":

@@ -13,32 +13,15 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts import web
 
 rotate = script()
 
 WHO = {"personal": "/user", "oauth": "/user", "installation": "/installation/repositories"}
-KINDS = {401: "auth", 403: "permission", 404: "not_found", 409: "conflict", 422: "quota"}
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "issuer",
-                "overlap": "native",
-                "max_active": 0,
-                "reversible_disable": False,
-                "kills_sessions": False,
-                "label_support": False,
-                "dry_run": "real",
-            }
-        }
-    )
+GITHUB = "GitHub"
 
 
 @rotate.phase
@@ -48,13 +31,13 @@ def plan(ask: Request) -> Answer:
     new = _look(ask, ask.secrets.get("replacement", ""))
     kind = ask.target["kind"]
     checks = [
-        _check("the leaked token is known", "old" in ask.secrets, "", "put it in the slot old"),
+        check("the leaked token is known", "old" in ask.secrets, "put it in the slot old"),
         *([_app_may(ask)] if kind == "installation" else _replaced(ask, old, new)),
     ]
     if kind == "oauth":
         what = "the application can revoke it"
         have = bool(ask.target.get("client_id") and ask.secrets.get("client_secret"))
-        checks.append(_check(what, have, "", "give client_id and its client_secret"))
+        checks.append(check(what, have, "give client_id and its client_secret"))
     told = [f"the leaked token is {old['state']}; it was {old['login'] or 'somebody'}'s"]
     if old["scopes"]:
         told.append(f"it may: {old['scopes']}; look in the audit log for keys that it added")
@@ -141,21 +124,21 @@ def observe(ask: Request) -> Answer:
 def _replaced(ask: Request, old: dict[str, str], new: dict[str, str]) -> list[dict[str, Any]]:
     other = "replacement" in ask.secrets and ask.secrets["replacement"] != ask.secrets.get("old")
     checks = [
-        _check("a replacement was made", other, "", "make a new token, not the leaked one again"),
-        _check("the replacement works", new["state"] == "accepted", "", f"it is {new['state']}"),
+        check("a replacement was made", other, "make a new token, not the leaked one again"),
+        check("the replacement works", new["state"] == "accepted", f"it is {new['state']}"),
     ]
     if old["login"] and new["login"]:
         same = old["login"] == new["login"]
         why = f"it is {new['login']}'s, not {old['login']}'s"
-        checks.append(_check("the replacement is the same account's", same, new["login"], why))
+        checks.append(check("the replacement is the same account's", same, why, found=new["login"]))
     lost = set(_words(old["scopes"])) - set(_words(new["scopes"]))
     if new["scopes"]:
         checks.append(
-            _check(
+            check(
                 "the replacement may do as much",
                 not lost,
-                new["scopes"],
                 f"it lacks {', '.join(sorted(lost))}: add what consumers need",
+                found=new["scopes"],
             )
         )
     return checks
@@ -172,12 +155,8 @@ def _app_may(ask: Request) -> dict[str, Any]:
     except Fail as fail:
         if fail.kind == "network":
             raise
-        return _check(what, False, "", fail.message)
-    return _check(what, status == 200, "", f"GitHub answered {status}: app_id and app_key")
-
-
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
+        return check(what, False, fail.message)
+    return check(what, status == 200, f"GitHub answered {status}: app_id and app_key")
 
 
 def _actions(ask: Request, login: str) -> list[dict[str, Any]]:
@@ -187,8 +166,7 @@ def _actions(ask: Request, login: str) -> list[dict[str, Any]]:
         ("create", made, f"{kind} token of {whose}", "both tokens work", "revoke it by hand"),
         ("disable_old", "revoke", f"{kind} token of {whose}", "GitHub refuses it for good", None),
     )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # -- revocation
@@ -247,50 +225,17 @@ def _app(ask: Request) -> str:
         raise Fail("auth", "app_key is no private RSA key in PEM") from None
 
 
-def _must(response: Any) -> Any:
-    status = response.status_code
-    if status >= 300:
-        # 422 is how this interface says that it was asked too often.
-        raise Fail(KINDS.get(status, "bug"), f"GitHub answered {status}", retryable=status == 422)
-    return response
+def _must(answer: Any) -> Any:
+    if answer.status_code == 422:
+        raise Fail("quota", "GitHub answered 422: it was asked too often", retryable=True)
+    return web.must(GITHUB, answer)
 
 
 def _call(ask: Request, method: str, path: str, token: str, **parts: Any) -> Any:
-    import requests
-
-    url = ask.target["api"].rstrip("/") + path
-    _encrypted(url)
-    session = requests.Session()
-    session.trust_env = False  # a .netrc would replace the token that we send
     headers = {"Accept": "application/vnd.github+json", "User-Agent": "leakguard"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    try:
-        response = session.request(
-            method, url, headers=headers, timeout=(5, 15), allow_redirects=False, **parts
-        )
-    except requests.RequestException as error:
-        raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code >= 500:
-        raise Fail("network", f"GitHub answered {response.status_code}", retryable=True)
-    if _limited(response):
-        wait = response.headers.get("Retry-After") or "an hour at most"
-        raise Fail("quota", f"GitHub wants us to wait: {wait}", retryable=True)
-    return response
-
-
-def _limited(response: Any) -> bool:
-    """Limits come as 429, and as 403 with a header that tells them from a lack of permission."""
-    headers = response.headers
-    spent = headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in headers
-    return response.status_code == 429 or (response.status_code == 403 and spent)
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
+    return web.send(GITHUB, method, ask.target["api"].rstrip("/") + path, headers=headers, **parts)
 
 
 if __name__ == "__main__":

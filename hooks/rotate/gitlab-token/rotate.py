@@ -13,33 +13,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts import web
 
 rotate = script()
 
 COPIED = ("name", "scopes", "access_level", "user_id", "description")
-KINDS = {400: "conflict", 401: "auth", 403: "permission", 404: "not_found", 409: "conflict",
-         422: "conflict", 429: "quota"}  # fmt: skip
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "issuer",
-                "overlap": "native",
-                "max_active": 0,
-                "reversible_disable": False,
-                "kills_sessions": True,
-                "label_support": True,
-                "dry_run": "real",
-            }
-        }
-    )
+GITLAB = "GitLab"
 
 
 @rotate.phase
@@ -50,13 +32,13 @@ def plan(ask: Request) -> Answer:
     old = named if named.isdigit() else _id_of_leaked(ask)
     leaked = _token(ask, old)
     checks = [
-        _check("the leaked token is known", bool(leaked), old, "say which one: old.id"),
+        check("the leaked token is known", bool(leaked), "say which one: old.id", found=old),
         _another_acts(ask, me, old),
-        _check(
+        check(
             "the acting token may manage",
             "api" in me.get("scopes", []),
-            "it has the scope api",
             "it needs the scope api",
+            found="it has the scope api",
         ),
     ]
     if leaked and _makes(ask) and ask.target.get("kind", "personal") == "personal":
@@ -85,11 +67,11 @@ def create(ask: Request) -> Answer:
             _revoke(ask, str(token["id"]))
         name = f"{before.get('name', 'token')} ({ask.rotation})"
         body |= {key: before[key] for key in ("scopes", "access_level") if key in before}
-        made = _must(_call(ask, "POST", _maker(ask), json={**body, "name": name})).json()
+        made = web.must(GITLAB, _call(ask, "POST", _maker(ask), json={**body, "name": name})).json()
     else:
         lost = list(_strangers(ask).values())
         at = str(lost[0]["id"]) if lost else _old(ask)
-        made = _must(_call(ask, "POST", f"{_path(ask)}/{at}/rotate", json=body)).json()
+        made = web.must(GITLAB, _call(ask, "POST", f"{_path(ask)}/{at}/rotate", json=body)).json()
     return Answer(
         new={"id": str(made["id"]), "expires_at": made.get("expires_at")},
         observed=[f"{one['id']} was made by an earlier try, its value was lost" for one in lost],
@@ -176,21 +158,16 @@ def observe(ask: Request) -> Answer:
 def _another_acts(ask: Request, me: dict[str, Any], old: str) -> dict[str, Any]:
     same = ask.secret("admin") == ask.secrets.get("old") or str(me.get("id")) == old
     why = "the acting token is the leaked one: put another in the slot admin"
-    return _check("the acting token is not the leaked one", not same, "", why)
+    return check("the acting token is not the leaked one", not same, why)
 
 
 def _administrator(ask: Request) -> dict[str, Any]:
-    user = _must(_call(ask, "GET", "/user")).json()
-    return _check(
+    user = web.must(GITLAB, _call(ask, "GET", "/user")).json()
+    return check(
         "the acting token is an administrator's",
         bool(user.get("is_admin")),
-        "",
         "only administrators make personal tokens of others: use method rotate",
     )
-
-
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
 
 
 def _id_of_leaked(ask: Request) -> str:
@@ -214,8 +191,7 @@ def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
         ("disable_old", "revoke", old, "GitLab refuses it for good", None),
         ("kill_derived", "revoke", "tokens that the owner got since the plan", "refused", None),
     )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # -- tokens
@@ -254,7 +230,7 @@ def _alive(ask: Request, like: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     page: str | None = "1"
     while page:
-        response = _must(_call(ask, "GET", _path(ask), params={**asked, "page": page}))
+        response = web.must(GITLAB, _call(ask, "GET", _path(ask), params={**asked, "page": page}))
         found |= {str(one["id"]): one for one in response.json() if one.get("active")}
         page = response.headers.get("X-Next-Page")
     return found
@@ -272,13 +248,13 @@ def _token(ask: Request, token: str) -> dict[str, Any]:
     if not token:
         return {}
     response = _call(ask, "GET", f"{_path(ask)}/{quote(token, safe='')}")
-    return {} if response.status_code == 404 else dict(_must(response).json())
+    return {} if response.status_code == 404 else dict(web.must(GITLAB, response).json())
 
 
 def _revoke(ask: Request, token: str) -> None:
     response = _call(ask, "DELETE", f"{_path(ask)}/{quote(token, safe='')}")
     if response.status_code != 404:
-        _must(response)
+        web.must(GITLAB, response)
 
 
 def _old(ask: Request) -> str:
@@ -288,7 +264,7 @@ def _old(ask: Request) -> str:
 
 
 def _self(ask: Request, value: str) -> dict[str, Any]:
-    return dict(_must(_call(ask, "GET", "/personal_access_tokens/self", value)).json())
+    return dict(web.must(GITLAB, _call(ask, "GET", "/personal_access_tokens/self", value)).json())
 
 
 def _login(ask: Request, value: str) -> str:
@@ -304,38 +280,9 @@ def _login(ask: Request, value: str) -> str:
 # -- talking to GitLab
 
 
-def _must(response: Any) -> Any:
-    status = response.status_code
-    if status >= 300:
-        raise Fail(KINDS.get(status, "bug"), f"GitLab answered {status}")
-    return response
-
-
 def _call(ask: Request, method: str, path: str, token: str = "", **parts: Any) -> Any:
-    import requests
-
-    url = ask.target["api"].rstrip("/") + path
-    _encrypted(url)
-    session = requests.Session()
-    session.trust_env = False  # a .netrc would replace the token that we send
-    session.headers["PRIVATE-TOKEN"] = token or ask.secret("admin")
-    try:
-        response = session.request(method, url, timeout=(5, 15), allow_redirects=False, **parts)
-    except requests.RequestException as error:
-        raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code == 429:
-        wait = response.headers.get("Retry-After", "a while")
-        raise Fail("quota", f"GitLab wants us to wait: {wait}", retryable=True)
-    if response.status_code >= 500:
-        raise Fail("network", f"GitLab answered {response.status_code}", retryable=True)
-    return response
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
+    headers = {"PRIVATE-TOKEN": token or ask.secret("admin")}
+    return web.send(GITLAB, method, ask.target["api"].rstrip("/") + path, headers=headers, **parts)
 
 
 if __name__ == "__main__":

@@ -10,23 +10,16 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts import web
 
 rotate = script()
 
-KINDS = {400: "unsupported", 401: "auth", 403: "permission", 404: "not_found", 429: "quota"}
+GITLAB = "GitLab"
 MASKABLE = re.compile(r"[A-Za-z0-9+/=@:.~_-]{8,}")
 """What GitLab can mask in every version that can mask."""
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    names = ("reversible_disable", "kills_sessions", "label_support")
-    said = {"secret_origin": "client", "overlap": "none", "max_active": 0, "dry_run": "real"}
-    return Answer(more={"capabilities": said | dict.fromkeys(names, False)})
 
 
 @rotate.phase
@@ -35,12 +28,12 @@ def plan(ask: Request) -> Answer:
     if ask.secret("token") == ask.secrets.get("old"):
         way = "give a token that did not leak"
         return Answer(
-            more={"checks": [_check("the acting token is not the leaked one", False, way)]}
+            more={"checks": [check("the acting token is not the leaked one", False, way)]}
         )
     found = _read(ask)
     checks = [
         _right_one(ask, found),
-        _check("job logs mask it", found["masked"], "set `masked`, else jobs print the new value"),
+        check("job logs mask it", found["masked"], "set `masked`, else jobs print the new value"),
         _writable(ask),
     ]
     wide = ["it is not protected: any branch's jobs get it"] * (not found.get("protected"))
@@ -135,9 +128,9 @@ def _right_one(ask: Request, found: dict[str, Any]) -> dict[str, Any]:
     what = "the variable holds the value that leaked"
     hidden = found["value"] is None
     if "old" not in ask.secrets or hidden or not ask.target.get("expect_old", True):
-        return _check(what, True, "")
+        return check(what, True)
     why = "it holds another: the right variable? if so, expect_old=false"
-    return _check(what, found["value"] == ask.secret("old"), why)
+    return check(what, found["value"] == ask.secret("old"), why)
 
 
 def _writable(ask: Request) -> dict[str, Any]:
@@ -145,11 +138,7 @@ def _writable(ask: Request) -> dict[str, Any]:
     response = _call(ask, "GET", "/personal_access_tokens/self")
     scopes = response.json().get("scopes", []) if response.status_code == 200 else ["api"]
     why = f"it has {', '.join(scopes)}: make one with the scope api"
-    return _check("the token may write", "api" in scopes, why)
-
-
-def _check(what: str, ok: bool, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": "" if ok else otherwise}
+    return check("the token may write", "api" in scopes, why)
 
 
 def _actions(ask: Request) -> list[dict[str, Any]]:
@@ -158,45 +147,19 @@ def _actions(ask: Request) -> list[dict[str, Any]]:
         ("distribute", "put", where, "later jobs get the new value", "put the old value"),
         ("confirm", "read", where, "nothing changes", None),
     )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # Talking to GitLab
 
 
-def _must(response: Any) -> Any:
-    status = response.status_code
-    if status >= 300:
-        again = status == 429
-        raise Fail(KINDS.get(status, "bug"), f"GitLab answered {status}", retryable=again)
-    return response
+def _must(answer: Any) -> Any:
+    return web.must(GITLAB, answer, web.KINDS | {400: "unsupported"})
 
 
 def _call(ask: Request, method: str, path: str, body: Any = None) -> Any:
-    import requests
-
     url = (ask.target.get("api") or "https://gitlab.com/api/v4").rstrip("/") + path
-    _encrypted(url)
-    headers = {"PRIVATE-TOKEN": ask.secret("token"), "User-Agent": "leakguard"}
-    with requests.Session() as session:
-        session.trust_env = False
-        try:
-            response = session.request(
-                method, url, json=body, headers=headers, timeout=(5, 15), allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code >= 500:
-        raise Fail("network", f"GitLab answered {response.status_code}", retryable=True)
-    return response
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
+    return web.send(GITLAB, method, url, json=body, headers={"PRIVATE-TOKEN": ask.secret("token")})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from leakguard.rotate.kit import Fail
+from leakguard.rotate.parts.pipe import pipe
 
 MEMORY = "/dev/shm"  # noqa: S108 - where a private key may lie for a moment: no disk is under it
 MARK = "[GNUPG:] "
@@ -59,7 +60,7 @@ class Home:
         """Run gpg, whatever it answers. `answers` are for its questions."""
         with ExitStack() as pipes:
             spoken = {"--passphrase-fd": passphrase, "--command-fd": answers}
-            fds = {option: pipes.enter_context(_pipe(f"{text}\n"))
+            fds = {option: pipes.enter_context(pipe(f"{text}\n"))
                    for option, text in spoken.items() if text is not None}  # fmt: skip
             more = [word for option, fd in fds.items() for word in (option, str(fd))]
             more += ["--pinentry-mode", "loopback"] if passphrase is not None else []
@@ -172,15 +173,3 @@ def _agent_runs(path: str) -> bool:
 def _end_agent(path: str) -> None:
     argv = ["gpgconf", "--homedir", path, "--kill", "all"]
     subprocess.run(argv, capture_output=True, check=False)
-
-
-@contextmanager
-def _pipe(text: str) -> Iterator[int]:
-    """The reading end of a pipe that holds a text."""
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, text.encode())
-        os.close(writing)
-        yield reading
-    finally:
-        os.close(reading)

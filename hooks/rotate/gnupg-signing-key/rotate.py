@@ -34,25 +34,9 @@ from trust import (
     snapshot_of,
 )
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
 
 rotate = script()
-
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 0,
-    "reversible_disable": True,
-    "kills_sessions": True,
-    "label_support": False,
-    "dry_run": "real",
-}
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -222,23 +206,21 @@ def _checks(ask: Request, old: str, snapshot: dict[str, Any]) -> list[dict[str, 
     has = [path for path, was in snapshot["homes"].items() if was["public"]]
     lacks = sorted(set(_homes(ask)) - set(has))
     return [
-        _check("homes that verify know the leaked key", bool(has), f"{len(has)}", "none has it"),
-        _check("every home is there to be written", _writable(ask), "", "act as their owners"),
-        _check(
+        check(
+            "homes that verify know the leaked key", bool(has), "none has it", found=f"{len(has)}"
+        ),
+        check("every home is there to be written", _writable(ask), "act as their owners"),
+        check(
             "the leaked key can be revoked",
             bool(certificate(ask, old, needed=False)),
-            f"without it so far: {', '.join(lacks)}" if lacks else "",
             "supply the leaked key and old_passphrase, or name revocation_certificate",
+            found=f"without it so far: {', '.join(lacks)}" if lacks else "",
         ),
     ]
 
 
 def _writable(ask: Request) -> bool:
     return all(os.access(path, os.W_OK) for path in [ask.target["signer_home"], *_homes(ask)])
-
-
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
 
 
 def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
@@ -251,8 +233,7 @@ def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
          "delete the key there and import it again"),
         ("destroy_old", "publish the revocation in", published, "it is revoked for good", None),
     )  # fmt: skip
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 def _trust(path: str, old: str, sample: str) -> dict[str, Any]:

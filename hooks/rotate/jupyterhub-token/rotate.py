@@ -10,29 +10,15 @@ that list; without it the leaked value tells it.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts import web
 
 rotate = script()
 
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "issuer",
-                "overlap": "native",
-                "max_active": 0,
-                "reversible_disable": False,
-                "kills_sessions": True,
-                "label_support": True,
-                "dry_run": "real",
-            }
-        }
-    )
+SCOPE_WORDS = ("scopes", "permissions")
+"""How the hub refuses a token that it knows."""
 
 
 @rotate.phase
@@ -44,7 +30,7 @@ def plan(ask: Request) -> Answer:
     old = named if named in tokens else _id_of(ask) or named
     checks = [
         _another_acts(ask, me, old),
-        _check("the leaked token is known", old in tokens, old, _which(tokens)),
+        check("the leaked token is known", old in tokens, _which(tokens), found=old),
         _may_manage(ask, me),
     ]
     leaked = tokens.get(old, {})
@@ -154,7 +140,7 @@ def observe(ask: Request) -> Answer:
 def _another_acts(ask: Request, me: dict[str, Any], old: str) -> dict[str, Any]:
     same = ask.secret("admin") == ask.secrets.get("old") or me.get("token_id") == old
     why = "the acting token is the leaked one: put another in the slot admin"
-    return _check("the acting token is not the leaked one", not same, "", why)
+    return check("the acting token is not the leaked one", not same, why)
 
 
 def _may_manage(ask: Request, me: dict[str, Any]) -> dict[str, Any]:
@@ -163,11 +149,7 @@ def _may_manage(ask: Request, me: dict[str, Any]) -> dict[str, Any]:
         f"{scope}{who}" for scope in ("tokens", "admin:users") for who in ("", f"!user={user}")
     }
     may = bool(wanted & set(me.get("scopes", [])))
-    return _check("may manage the user's tokens", may, "", f"needs the scope tokens!user={user}")
-
-
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
+    return check("may manage the user's tokens", may, f"needs the scope tokens!user={user}")
 
 
 def _which(tokens: dict[str, Any]) -> str:
@@ -194,8 +176,7 @@ def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
         ("disable_old", "delete", old, "the leaked token is refused", None),
         ("kill_derived", "delete", f"tokens of {user} made since the plan", "refused", None),
     )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # -- tokens
@@ -249,37 +230,13 @@ def _get(ask: Request, path: str, token: str) -> dict[str, Any]:
 def _call(
     ask: Request, method: str, path: str, token: str, *, fine: tuple[int, ...] = (), **parts: Any
 ) -> Any:
-    response = _send(method, ask.target["api"].rstrip("/") + path, token, **parts)
-    status = response.status_code
-    if status < 300 or status in fine:
+    url, headers = ask.target["api"].rstrip("/") + path, {"Authorization": f"token {token}"}
+    response = web.send("the hub", method, url, headers=headers, **parts)
+    if response.status_code in fine:
         return response
-    if status == 403 and any(word in response.text for word in ("scopes", "permissions")):
+    if response.status_code == 403 and any(word in response.text for word in SCOPE_WORDS):
         raise Fail("permission", f"the scopes of the token do not allow {method}")
-    kinds = {401: "auth", 403: "auth", 404: "not_found", 409: "conflict", 429: "quota"}
-    kind = "network" if status >= 500 else kinds.get(status, "bug")
-    raise Fail(
-        kind, f"the hub answered {status} to {method}", retryable=kind in ("network", "quota")
-    )
-
-
-def _send(method: str, url: str, token: str, **parts: Any) -> Any:
-    import requests
-
-    _encrypted(url)
-    session = requests.Session()
-    session.trust_env = False  # a .netrc would replace the token that we send
-    session.headers["Authorization"] = f"token {token}"
-    try:
-        return session.request(method, url, timeout=(5, 15), allow_redirects=False, **parts)
-    except requests.RequestException as error:
-        raise Fail("network", type(error).__name__, retryable=True) from None
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
+    return web.must("the hub", response, web.KINDS | {403: "auth"})
 
 
 if __name__ == "__main__":

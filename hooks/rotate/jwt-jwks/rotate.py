@@ -21,32 +21,14 @@ import tempfile
 import time
 import uuid
 from typing import Any
-from urllib.parse import urlsplit
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts.web import send
 
 rotate = script()
 
 LIFETIME = 60  # seconds that a token of a probe lives
 THUMBPRINT = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "client",
-                "overlap": "native",
-                "max_active": 0,
-                "reversible_disable": True,
-                "kills_sessions": True,
-                "label_support": False,
-                "dry_run": "real",
-            }
-        }
-    )
 
 
 @rotate.phase
@@ -57,15 +39,14 @@ def plan(ask: Request) -> Answer:
     old = named if named in keys else _kid_of_leaked(ask, keys) or named
     served = [key.get("kid") for key in _served(ask)]
     checks = [
-        _check("the leaked key is published", old in keys, old, _which(keys)),
-        _check("the document may be written", _writable(ask), "", "run as the owner of the folder"),
-        _check(
+        check("the leaked key is published", old in keys, _which(keys), found=old),
+        check("the document may be written", _writable(ask), "run as the owner of the folder"),
+        check(
             "what is served is the document",
             sorted(map(str, served)) == sorted(keys),
-            "",
             f"jwks_url serves {served}: is it another document, or a cache?",
         ),
-        _check("verifiers are named", bool(_list(ask, "verifiers")), "", "name them: verifiers"),
+        check("verifiers are named", bool(_list(ask, "verifiers")), "name them: verifiers"),
     ]
     more: dict[str, Any] = {
         "actions": _actions(ask, old),
@@ -198,10 +179,6 @@ def observe(ask: Request) -> Answer:
 # -- the plan
 
 
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
-
-
 def _which(keys: dict[str, Any]) -> str:
     return f"say which of {', '.join(sorted(keys))} leaked: old.id"
 
@@ -215,8 +192,7 @@ def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
         ("kill_derived", "flush", ask.target["verifiers"], "tokens it signed are refused",
          "none: people log in again"),
     )  # fmt: skip
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 def _kid_of_leaked(ask: Request, keys: dict[str, Any]) -> str:
@@ -315,7 +291,7 @@ def _publish(ask: Request, found: dict[str, Any], wanted: dict[str, Any]) -> str
 
 
 def _served(ask: Request) -> list[dict[str, Any]]:
-    response = _send("GET", ask.target["jwks_url"])
+    response = send("jwks_url", "GET", ask.target["jwks_url"])
     if response.status_code != 200:
         raise Fail("network", f"jwks_url answered {response.status_code}", retryable=True)
     return list(response.json()["keys"])
@@ -341,19 +317,22 @@ def _mint(ask: Request, pem: str, kid: str) -> str:
 
 def _verified(address: str, token: str) -> str:
     try:
-        status = _send("GET", address, token).status_code
-    except Fail:
-        return "unreachable"
-    if status >= 500:
-        return "unreachable"
+        status = _asked("GET", address, token)
+    except Fail as fail:
+        return "unreachable" if fail.kind == "network" else "unknown"
     return {200: "accepted", 401: "refused"}.get(status, "unknown")
 
 
 def _flush(ask: Request, address: str) -> None:
-    status = _send("POST", address, ask.secrets.get("flusher", "")).status_code
+    status = _asked("POST", address, ask.secrets.get("flusher", ""))
     if status >= 300:
         kind = "auth" if status in (401, 403) else "network"
         raise Fail(kind, f"{address} answered {status} to the flush", retryable=kind == "network")
+
+
+def _asked(method: str, address: str, token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return int(send(address, method, address, headers=headers).status_code)
 
 
 def _first(order: tuple[str, ...], found: set[str]) -> str:
@@ -362,21 +341,6 @@ def _first(order: tuple[str, ...], found: set[str]) -> str:
 
 def _list(ask: Request, name: str) -> list[str]:
     return [one.strip() for one in ask.target.get(name, "").split(",") if one.strip()]
-
-
-def _send(method: str, url: str, token: str = "") -> Any:
-    import requests
-
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
-    session = requests.Session()
-    session.trust_env = False  # a .netrc would replace the token that we send
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        return session.request(method, url, headers=headers, timeout=(5, 10), allow_redirects=False)
-    except requests.RequestException as error:
-        raise Fail("network", type(error).__name__, retryable=True) from None
 
 
 if __name__ == "__main__":

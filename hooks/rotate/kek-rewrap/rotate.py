@@ -24,30 +24,15 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keys import Keys, keys
 from store import Record, Store
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
 
 rotate = script()
 
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 0,
-    "reversible_disable": True,
-    "kills_sessions": True,
-    "label_support": True,
-    "dry_run": "real",
-}
 
 RESIDUAL = (
     "copies of the store that were taken before still open with the old KEK:"
     " if one may be out, replace the data keys and encrypt the data anew"
 )
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -59,10 +44,12 @@ def plan(ask: Request) -> Answer:
     with keys(ask, _values(ask, old)) as held:
         closed = [one.name for one in store.records(old) if not _opens(held, old, one)]
     checks = [
-        _check("records are under the leaked KEK", bool(count[old]), f"{count[old]}", "none is"),
-        _check("it opens all of them", not closed, "", f"not {', '.join(closed[:5])}"),
-        _check("the store may be written", os.access(store.folder, os.W_OK), "", "act as owner"),
-        _check("copies taken before are thought of", True, RESIDUAL, ""),
+        check(
+            "records are under the leaked KEK", bool(count[old]), "none is", found=f"{count[old]}"
+        ),
+        check("it opens all of them", not closed, f"not {', '.join(closed[:5])}"),
+        check("the store may be written", os.access(store.folder, os.W_OK), "act as owner"),
+        check("copies taken before are thought of", True, found=RESIDUAL),
     ]
     return Answer(
         more={
@@ -177,10 +164,6 @@ def observe(ask: Request) -> Answer:
 # -- the plan
 
 
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
-
-
 def _actions(ask: Request, old: str, count: int) -> list[dict[str, Any]]:
     token = ask.target.get("backend") == "pkcs11"
     where = ask.target["token"] if token else "the store's readers"
@@ -191,8 +174,7 @@ def _actions(ask: Request, old: str, count: int) -> list[dict[str, Any]]:
          "wrap them with the old KEK again"),
         ("destroy_old", "destroy", old, end, None),
     )  # fmt: skip
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # -- KEKs

@@ -13,13 +13,14 @@ import base64
 import email.utils
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script, state_by
+from leakguard.rotate.parts.web import send
 
 rotate = script()
 
-KINDS = {401: "auth", 403: "permission", 404: "not_found", 409: "conflict", 429: "quota"}
+KINDS = {401: "auth", 403: "permission", 404: "not_found", 409: "conflict"}
 WORKLOADS = {
     "deployment": "deployments",
     "statefulset": "statefulsets",
@@ -31,14 +32,6 @@ MERGE = "application/merge-patch+json"
 
 
 @rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    names = ("reversible_disable", "kills_sessions", "label_support")
-    said = {"secret_origin": "client", "overlap": "none", "max_active": 0, "dry_run": "real"}
-    return Answer(more={"capabilities": said | dict.fromkeys(names, False)})
-
-
-@rotate.phase
 def plan(ask: Request) -> Answer:
     """Whether we may, whether the Secret is as it should be, and what a dry run says."""
     checks = _may(ask)
@@ -47,7 +40,7 @@ def plan(ask: Request) -> Answer:
         secret = _secret(ask)
         version = secret["metadata"]["resourceVersion"]
         checks += [*_sound(ask, secret), _taken(ask, secret)]
-        checks += [_exists(ask, path, name) for path, name in _workloads(ask)]
+        checks += [_restarts(ask, path, name) for path, name in _workloads(ask)]
         more |= {"known": [version], "snapshot": {"version": version}}
     return Answer(more=more)
 
@@ -77,13 +70,7 @@ def confirm(ask: Request) -> Answer:
 def observe(ask: Request) -> Answer:
     """Which value the Secret holds, as far as we were given values to compare with."""
     secret = _secret(ask)
-    held = _value(ask, secret)
-    state: dict[str, Any] = {
-        slot: ("active" if held == ask.secrets[slot] else "absent")
-        if slot in ask.secrets
-        else "unknown"
-        for slot in ("old", "new")
-    }
+    state = state_by(_value(ask, secret), ask.secrets)
     version = secret["metadata"]["resourceVersion"]
     listed = [{"id": version, "state": "active", "label": ""}]
     return Answer(more={"state": state | {"credentials": listed}})
@@ -257,7 +244,7 @@ def _may_one(ask: Request, group: str, resource: str, verb: str, name: str) -> d
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     said = _must(_call(ask, "POST", path, body)).json()["status"]
     what = f"may {verb} {resource} {name}".rstrip()
-    return _check(what, said["allowed"], f"allow {verb} on {resource} to the service account")
+    return check(what, said["allowed"], f"allow {verb} on {resource} to the service account")
 
 
 def _sound(ask: Request, secret: dict[str, Any]) -> list[dict[str, Any]]:
@@ -270,14 +257,14 @@ def _sound(ask: Request, secret: dict[str, Any]) -> list[dict[str, Any]]:
     there = ask.target["key"] in secret.get("data", {})
     names = ", ".join(sorted(secret.get("data", {})))
     checks = [
-        _check("nothing else owns the Secret", alone, why),
-        _check("the Secret may change", not fixed, "it is immutable: make another"),
-        _check("the key is there", there, f"there are: {names}"),
+        check("nothing else owns the Secret", alone, why),
+        check("the Secret may change", not fixed, "it is immutable: make another"),
+        check("the key is there", there, f"there are: {names}"),
     ]
     if there and "old" in ask.secrets and ask.target.get("expect_old", True):
         same = _value(ask, secret) == ask.secret("old")
         why = "it holds another: the right key? if so, expect_old=false"
-        checks.append(_check("the key holds the value that leaked", same, why))
+        checks.append(check("the key holds the value that leaked", same, why))
     return checks
 
 
@@ -289,28 +276,26 @@ def _taken(ask: Request, secret: dict[str, Any]) -> dict[str, Any]:
     }
     response = _call(ask, "PATCH", f"{_where(ask)}?dryRun=All", body)
     why = f"the server answered {response.status_code} to a dry run"
-    return _check("the server would take a new value", response.status_code == 200, why)
+    return check("the server would take a new value", response.status_code == 200, why)
 
 
-def _exists(ask: Request, path: str, name: str) -> dict[str, Any]:
-    found = _call(ask, "GET", path).status_code == 200
-    return _check(f"{name} is there", found, "name it as kind/name, in this namespace")
-
-
-def _check(what: str, ok: bool, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": "" if ok else otherwise}
+def _restarts(ask: Request, path: str, name: str) -> dict[str, Any]:
+    """Whether the workload is there, and replaces its pods when its template changes."""
+    found = _call(ask, "GET", path)
+    if found.status_code != 200:
+        return check(f"{name} is there", False, "name it as kind/name, in this namespace")
+    spec = found.json()["spec"]
+    by_hand = spec.get("updateStrategy", {}).get("type") == "OnDelete"
+    why = "it is paused: resume it" if spec.get("paused") else "OnDelete: delete its pods by hand"
+    return check(f"{name} restarts by itself", not (spec.get("paused") or by_hand), why)
 
 
 def _actions(ask: Request) -> list[dict[str, Any]]:
     where = f"Secret {_namespace(ask)}/{ask.target['secret']}"
-    undo = "write the old value again"
-    rows = [("distribute", "patch", where, f"{ask.target['key']} has the new value", undo)]
-    rows += [
-        ("distribute", "restart", name, "its pods are replaced one after the other", undo)
-        for _, name in _workloads(ask)
-    ]
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    undo, effect = "write the old value again", "its pods are replaced one after the other"
+    written = action("distribute", "patch", where, f"{ask.target['key']} has the new value", undo)
+    names = [name for _, name in _workloads(ask)]
+    return [written, *(action("distribute", "restart", name, effect, undo) for name in names)]
 
 
 # Talking to the API server
@@ -321,36 +306,15 @@ def _must(response: Any, what: str = "the Secret") -> Any:
     if status < 300:
         return response
     kind = KINDS.get(status, "unsupported")
-    raise Fail(kind, f"the server answered {status} for {what}", retryable=status == 429)
+    raise Fail(kind, f"the server answered {status} for {what}")
 
 
 def _call(ask: Request, method: str, path: str, body: Any = None) -> Any:
-    import requests
-
-    url = ask.target["server"].rstrip("/") + path
-    _encrypted(url)
     headers = {"Authorization": f"Bearer {ask.secret('token')}", "Accept": "application/json"}
     if method == "PATCH":
         headers["Content-Type"] = MERGE
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = ask.target.get("ca_file") or True
-        try:
-            response = session.request(
-                method, url, json=body, headers=headers, timeout=(5, 15), allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code >= 500:
-        raise Fail("network", f"the server answered {response.status_code}", retryable=True)
-    return response
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
+    url, verify = ask.target["server"].rstrip("/") + path, ask.target.get("ca_file") or True
+    return send("the API server", method, url, json=body, headers=headers, verify=verify)
 
 
 if __name__ == "__main__":

@@ -15,23 +15,14 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts.pipe import pipe
 
 rotate = script()
 
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 32,
-    "reversible_disable": True,
-    "kills_sessions": False,
-    "label_support": False,
-    "dry_run": "real",
-}
 
 MAX_SLOTS = 32
 BAD_PASSPHRASE, BAD_DEVICE = 2, 4
@@ -44,28 +35,24 @@ RESIDUAL = (
 
 
 @rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
-
-
-@rotate.phase
 def plan(ask: Request) -> Answer:
     """Which keyslot the leaked passphrase opens, and whether a free one is left."""
     slots = _slots(ask)
     said, slot = _opened(ask, "old")
     old = slots.get(slot, "") or str(ask.old.get("id", ""))
     checks = [
-        _check("the leaked passphrase opens a keyslot", bool(slot), old, f"it is {said}"),
-        _check("a keyslot is free", len(slots) < MAX_SLOTS, f"{len(slots)} in use", "free one"),
-        _check("the header may be written", os.access(_device(ask), os.W_OK), "", "act as root"),
-        _check("copies taken before are thought of", True, RESIDUAL, ""),
+        check("the leaked passphrase opens a keyslot", bool(slot), f"it is {said}", found=old),
+        check(
+            "a keyslot is free", len(slots) < MAX_SLOTS, "free one", found=f"{len(slots)} in use"
+        ),
+        check("the header may be written", os.access(_device(ask), os.W_OK), "act as root"),
+        check("copies taken before are thought of", True, found=RESIDUAL),
     ]
     if "responder" in ask.secrets:
         other = _opened(ask, "responder")[1]
         apart = bool(other) and other != slot
         checks.append(
-            _check("the responder's passphrase is another one", apart, "", "it opens nothing else")
+            check("the responder's passphrase is another one", apart, "it opens nothing else")
         )
     return Answer(
         more={
@@ -153,18 +140,13 @@ def observe(ask: Request) -> Answer:
     return Answer(more={"state": found})
 
 
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
-
-
 def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
     device = _device(ask)
     rows = (
         ("create", "add a keyslot to", device, "both passphrases open it", "wipe it"),
         ("disable_old", f"wipe {old} of", device, RESIDUAL, "add the leaked passphrase again"),
     )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 def _device(ask: Request) -> str:
@@ -198,7 +180,7 @@ def _opened(ask: Request, slot: str) -> tuple[str, str]:
     """What the header says of a passphrase, and the number of the keyslot that it opens."""
     if slot not in ask.secrets:
         return "unknown", ""
-    with _pipe(ask.secrets[slot]) as fd:
+    with pipe(ask.secrets[slot]) as fd:
         words = ["luksOpen", "--test-passphrase", "-v", "--key-file", f"/dev/fd/{fd}"]
         code, out = _cryptsetup([*words, _device(ask)], fd)
     if code == 0 and (hit := re.search(r"Key slot (\d+) unlocked", out)):
@@ -220,7 +202,7 @@ def _add(ask: Request, slot: str, *, by: str) -> None:
     if ask.target.get("iterations"):
         how += ["--pbkdf-force-iterations", str(ask.target["iterations"])]
     with ExitStack() as pipes:
-        old, new = (pipes.enter_context(_pipe(ask.secrets[one])) for one in (by, slot))
+        old, new = (pipes.enter_context(pipe(ask.secrets[one])) for one in (by, slot))
         words = ["luksAddKey", "-q", *how, "--key-file", f"/dev/fd/{old}"]
         code, _ = _cryptsetup([*words, _device(ask), f"/dev/fd/{new}"], old, new)
     if code:
@@ -246,7 +228,7 @@ def _wipe_known(ask: Request) -> list[str]:
 
 def _kill(ask: Request, number: str) -> None:
     by = _other_way_in(ask, number)
-    with _pipe(ask.secrets[by]) as fd:
+    with pipe(ask.secrets[by]) as fd:
         words = ["luksKillSlot", "-q", "--key-file", f"/dev/fd/{fd}", _device(ask), number]
         code, _ = _cryptsetup(words, fd)
     if code:
@@ -263,18 +245,6 @@ def _cryptsetup(words: list[str], *fds: int) -> tuple[int, str]:
     except FileNotFoundError:
         raise Fail("missing", "the program cryptsetup is not installed") from None
     return done.returncode, done.stdout.decode("utf-8", "replace")
-
-
-@contextmanager
-def _pipe(text: str) -> Iterator[int]:
-    """The reading end of a pipe that holds a passphrase."""
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, text.encode())
-        os.close(writing)
-        yield reading
-    finally:
-        os.close(reading)
 
 
 if __name__ == "__main__":

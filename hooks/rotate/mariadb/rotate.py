@@ -19,7 +19,18 @@ from contextlib import contextmanager
 from hashlib import sha1
 from typing import Any
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, script, unless
+from leakguard.rotate.parts.turns import (
+    acts_apart,
+    apart,
+    login_with,
+    narrowed,
+    new_user,
+    replaced,
+    single,
+    users,
+    verified,
+)
 
 rotate = script()
 
@@ -31,36 +42,28 @@ FORBIDDEN = {1044, 1095, 1142, 1143, 1227}
 NOTHING = "invalid"
 """The hash that no password has."""
 
-SELF = "the acting user is not one that this rotation changes"
-SELF_WAY = "admin_user is the leaked user or its partner: act as another one"
-
-
-@rotate.phase
-def describe(ask: Request) -> Answer:
-    """What the manifest says, narrowed to the mode when the target is known."""
-    return Answer(more={"capabilities": _capabilities(ask)})
-
 
 @rotate.phase
 def plan(ask: Request) -> Answer:
     """What would happen, whether it may, and who is logged in now. Changes nothing."""
     more: dict[str, Any] = {
-        "capabilities": _capabilities(ask),
+        "capabilities": narrowed(ask, reversible_disable=False),
         "actions": _actions(ask),
         "old": {"id": ask.target["user"], "user": ask.target["user"]},
     }
-    if _is_self(ask):
-        return Answer(more=more | {"known": [], "checks": [_check(SELF, SELF_WAY)]})
+    apart_from_it = acts_apart(ask)
+    if not apart_from_it["ok"]:
+        return Answer(more=more | {"known": [], "checks": [apart_from_it]})
     with _admin(ask) as admin:
         try:
-            found = {user: _accounts(admin, user) for user in _users(ask)}
+            found = {user: _accounts(admin, user) for user in users(ask)}
         except Fail as fail:
             checks = [
-                _check("the acting user may look", f"{fail.message}: GRANT SELECT ON mysql.*")
+                unless("the acting user may look", f"{fail.message}: GRANT SELECT ON mysql.*")
             ]
             return Answer(more=more | {"known": [], "checks": checks})
         more["known"] = [user for user, accounts in found.items() if accounts]
-        more["checks"] = [_check(SELF), *_checks(ask, admin, found)]
+        more["checks"] = [apart_from_it, *_checks(ask, admin, found)]
         more["snapshot"] = {"unlocked": [u for u in found if _active(found[u])]}
     return Answer(more=more)
 
@@ -68,7 +71,7 @@ def plan(ask: Request) -> Answer:
 @rotate.phase
 def create(ask: Request) -> Answer:
     """Give the new user the new password. It stays as it is when it has that one already."""
-    user, digest = _new_user(ask), _hash(ask.secret("new"))
+    user, digest = new_user(ask), _hash(ask.secret("new"))
     with _admin(ask) as admin:
         accounts = _accounts(admin, user)
         if not accounts:
@@ -88,21 +91,16 @@ def create(ask: Request) -> Answer:
 @rotate.phase
 def verify_new(ask: Request) -> Answer:
     """Log in with the new password."""
-    user = _new_user(ask)
-    said = _login(ask, user, ask.secret("new"))
-    if said == "unreachable":
-        raise Fail("network", "the server did not answer", retryable=True)
-    if said != "accepted":
-        raise Fail("auth", f"the server does not let {user} in with the new password")
-    return Answer(evidence=[{"login": "accepted", "user": user}])
+    user = new_user(ask)
+    return verified(_login(ask, user, ask.secret("new")), user, "the server")
 
 
 @rotate.phase
 def disable_old(ask: Request) -> Answer:
     """Lock the accounts of the leaked user; its password can still be given back."""
     user = ask.target["user"]
-    if _single(ask):
-        return _replaced(ask)
+    if single(ask):
+        return replaced(ask)
     with _admin(ask) as admin:
         accounts = _accounts(admin, user)
         if not _active(accounts):
@@ -130,8 +128,8 @@ def kill_derived(ask: Request) -> Answer:
 @rotate.phase
 def probe(ask: Request) -> Answer:
     """Ask the server, in one round, what it says of the new and of the old password."""
-    new = _login_with(ask, "new", _new_user(ask))
-    old = _login_with(ask, "old", ask.target["user"])
+    new = login_with(_login, ask, "new", new_user(ask))
+    old = login_with(_login, ask, "old", ask.target["user"])
     found = {
         "new": _public(new),
         "old": _public(old),
@@ -147,8 +145,8 @@ def probe(ask: Request) -> Answer:
 def destroy_old(ask: Request) -> Answer:
     """Delete the password of the leaked user: unlocking would not bring it back."""
     user = ask.target["user"]
-    if _single(ask):
-        return _replaced(ask)
+    if single(ask):
+        return replaced(ask)
     with _admin(ask) as admin:
         accounts = _accounts(admin, user)
         if all(one["hash"] == NOTHING and one["locked"] for one in accounts.values()):
@@ -158,28 +156,20 @@ def destroy_old(ask: Request) -> Answer:
     return Answer(observed=[f"the password of user {user} was deleted"])
 
 
-def _replaced(ask: Request) -> Answer:
-    if not ask.new:
-        raise Fail(
-            "conflict", "with one user the old password ends when the new one is set: not yet"
-        )
-    return Answer("already", observed=["the new password replaced the old one"])
-
-
 @rotate.phase
 def rollback(ask: Request) -> Answer:
     """Make the leaked password work again, and the new one not."""
     with _admin(ask) as admin:
-        observed = (_restore_single if _single(ask) else _restore_pair)(ask, admin)
+        observed = (_restore_single if single(ask) else _restore_pair)(ask, admin)
     return Answer(observed=observed)
 
 
 @rotate.phase
 def observe(ask: Request) -> Answer:
     """What is true now, by logging in where a value is at hand, else by the catalogue."""
-    old, new = ask.target["user"], _new_user(ask)
+    old, new = ask.target["user"], new_user(ask)
     with _admin(ask) as admin:
-        found = {user: _accounts(admin, user) for user in _users(ask)}
+        found = {user: _accounts(admin, user) for user in users(ask)}
         state = {
             "old": _state(ask, "old", old, found[old]),
             "new": _state(ask, "new", new, found[new]),
@@ -195,44 +185,9 @@ def observe(ask: Request) -> Answer:
 # What the target says
 
 
-def _single(ask: Request) -> bool:
-    mode = ask.target.get("mode") or "alternating"
-    if mode not in ("single", "alternating"):
-        raise Fail("unsupported", "mode is single or alternating")
-    return bool(mode == "single")
-
-
-def _new_user(ask: Request) -> str:
-    name: str = ask.target["user"] if _single(ask) else ask.target.get("partner", "")
-    if not name:
-        raise Fail("missing", "mode alternating needs `partner`: the user that takes over")
-    return name
-
-
-def _users(ask: Request) -> list[str]:
-    return list(dict.fromkeys([ask.target["user"], _new_user(ask)]))
-
-
-def _capabilities(ask: Request) -> dict[str, Any]:
-    single = ask.target.get("mode") == "single"
-    return {
-        "secret_origin": "client",
-        "overlap": "none" if single else "alternating",
-        "max_active": 1 if single else 2,
-        "reversible_disable": not single,
-        "kills_sessions": True,
-        "label_support": False,
-        "dry_run": "simulated",
-    }
-
-
-def _is_self(ask: Request) -> bool:
-    return ask.target["admin_user"] in _users(ask)
-
-
 def _cut(ask: Request) -> int | None:
     """The first session that is not the old one's; with one user, the newer ones are good."""
-    return ask.new.get("since") if _single(ask) else None
+    return ask.new.get("since") if single(ask) else None
 
 
 # Logging in
@@ -270,8 +225,7 @@ IN_CLEAR = {b"mysql_clear_password": Never, b"dialog": Never}
 def _admin(ask: Request) -> Iterator[Any]:
     import pymysql
 
-    if _is_self(ask):
-        raise Fail("permission", SELF_WAY)
+    apart(ask)
     try:
         with _session(ask, ask.target["admin_user"], ask.secret("admin")) as session:
             yield session
@@ -304,10 +258,6 @@ def _login(ask: Request, user: str, password: str) -> str:
     return known.get(code, "unreachable" if 2000 <= code < 3000 else "unknown")
 
 
-def _login_with(ask: Request, slot: str, user: str) -> str:
-    return _login(ask, user, ask.secrets[slot]) if slot in ask.secrets else "unknown"
-
-
 def _public(said: str) -> str:
     return "refused" if said == "locked" else said
 
@@ -329,7 +279,7 @@ def _seen_by_admin(ask: Request) -> dict[str, str]:
 
 def _by_catalogue(ask: Request, accounts: dict[str, dict[str, Any]]) -> str:
     """A user has one password: with another in its place, the old one is gone."""
-    if not _single(ask):
+    if not single(ask):
         return "accepted" if _active(accounts) else "refused"
     digest = _hash(ask.secrets.get("new", ""))
     return "refused" if accounts and all(a["hash"] == digest for a in accounts.values()) else ""
@@ -338,12 +288,12 @@ def _by_catalogue(ask: Request, accounts: dict[str, dict[str, Any]]) -> str:
 def _state(ask: Request, slot: str, user: str, accounts: dict[str, Any]) -> str:
     if not accounts:
         return "absent"
-    said = _login_with(ask, slot, user)
+    said = login_with(_login, ask, slot, user)
     if said in ("accepted", "locked", "refused"):
         return {"accepted": "active", "locked": "disabled", "refused": "absent"}[said]
     if not _active(accounts):
         return "disabled"
-    return "active" if slot == "old" and not _single(ask) else "unknown"
+    return "active" if slot == "old" and not single(ask) else "unknown"
 
 
 # Reading and changing accounts
@@ -437,7 +387,7 @@ def _restore_single(ask: Request, admin: Any) -> list[str]:
 
 
 def _restore_pair(ask: Request, admin: Any) -> list[str]:
-    user, partner = ask.target["user"], _new_user(ask)
+    user, partner = ask.target["user"], new_user(ask)
     accounts, others = _accounts(admin, user), _accounts(admin, partner)
     if any(one["hash"] == NOTHING for one in accounts.values()):
         raise Fail("conflict", f"the password of user {user} was deleted: it cannot come back")
@@ -463,43 +413,34 @@ def _is_ours(ask: Request, accounts: dict[str, dict[str, Any]]) -> bool:
 
 
 def _actions(ask: Request) -> list[dict[str, Any]]:
-    user, new = ask.target["user"], _new_user(ask)
-    if _single(ask):
+    user, new = ask.target["user"], new_user(ask)
+    if single(ask):
         return [
-            _action("create", "replace password", user, "the old one ends at once",
+            action("create", "replace password", user, "the old one ends at once",
                     "rollback sets the old one again, while it is known"),
-            _action("kill_derived", "end sessions", user, "those opened before the change", None),
+            action("kill_derived", "end sessions", user, "those opened before the change"),
         ]  # fmt: skip
     return [
-        _action("create", "set password, ACCOUNT UNLOCK", new, "a second user works",
+        action("create", "set password, ACCOUNT UNLOCK", new, "a second user works",
                 f"{new} locked, without a password"),
-        _action("disable_old", "ACCOUNT LOCK", user, "no new session", f"{user} unlocked"),
-        _action("kill_derived", "end sessions", user, "all that are open", None),
-        _action("destroy_old", "delete password", user, "the leaked password is gone", None),
+        action("disable_old", "ACCOUNT LOCK", user, "no new session", f"{user} unlocked"),
+        action("kill_derived", "end sessions", user, "all that are open"),
+        action("destroy_old", "delete password", user, "the leaked password is gone"),
     ]  # fmt: skip
-
-
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, wrong: str = "") -> dict[str, Any]:
-    """A check that holds unless something is `wrong`: what, and what to do."""
-    return {"what": what, "ok": not wrong, "detail": wrong}
 
 
 def _checks(ask: Request, admin: Any, found: dict[str, Any]) -> Iterator[dict[str, Any]]:
     gone = [user for user, accounts in found.items() if not accounts]
-    yield _check("the users exist", ", ".join(gone))
+    yield unless("the users exist", ", ".join(gone))
     (version, read_only) = _query(admin, "SELECT VERSION(), @@global.read_only")[0]
-    yield _check("the server is MariaDB", "" if "mariadb" in version.lower() else version)
-    yield _check("the server takes changes", "it is read-only: a replica?" if read_only else "")
-    yield _check("the acting user may do all this", _missing_grants(ask, admin))
-    yield _check("the server takes hashes", _refuses_hashes(admin))
-    if not _single(ask) and not gone:
+    yield unless("the server is MariaDB", "" if "mariadb" in version.lower() else version)
+    yield unless("the server takes changes", "it is read-only: a replica?" if read_only else "")
+    yield unless("the acting user may do all this", _missing_grants(ask, admin))
+    yield unless("the server takes hashes", _refuses_hashes(admin))
+    if not single(ask) and not gone:
         yield from _partner_checks(ask, admin, found)
     for user in found:
-        yield _check(f"the server refuses a wrong password of {user}", _lets_in(ask, user))
+        yield unless(f"the server refuses a wrong password of {user}", _lets_in(ask, user))
 
 
 def _missing_grants(ask: Request, admin: Any) -> str:
@@ -530,13 +471,13 @@ def _lets_in(ask: Request, user: str) -> str:
 
 
 def _partner_checks(ask: Request, admin: Any, found: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    user, partner = ask.target["user"], _new_user(ask)
+    user, partner = ask.target["user"], new_user(ask)
     used = len(_sessions(admin, partner))
-    yield _check("nobody is logged in as the partner", f"{used} sessions" if used else "")
+    yield unless("nobody is logged in as the partner", f"{used} sessions" if used else "")
     hosts = sorted(set(found[user]) - set(found[partner]))
-    yield _check("the partner may come from the same hosts", ", ".join(hosts))
+    yield unless("the partner may come from the same hosts", ", ".join(hosts))
     lacks = sorted(_grants(admin, user) - _grants(admin, partner))
-    yield _check("the partner may do what the user may", "; ".join(lacks))
+    yield unless("the partner may do what the user may", "; ".join(lacks))
 
 
 def _grants(admin: Any, user: str) -> set[str]:

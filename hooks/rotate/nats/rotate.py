@@ -24,26 +24,11 @@ import server
 import users
 
 from leakguard.rotate.host import Host, reach
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
 
 rotate = script()
 
 UNSEEN = "no monitor_url: nobody looked whether the old sessions have ended"
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "alternating",
-    "max_active": 2,
-    "reversible_disable": True,
-    "kills_sessions": True,
-    "label_support": False,
-    "dry_run": "simulated",
-}
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -54,7 +39,7 @@ def plan(ask: Request) -> Answer:
         known = [one.name for one in users.users(text)]
         checks = [*_file_checks(host, ask, text), *_server_checks(ask)]
     user = ask.target["user"]
-    more = {"capabilities": CAPABILITIES, "actions": _actions(ask), "checks": checks}
+    more = {"actions": _actions(ask), "checks": checks}
     observed = [] if ask.target.get("monitor_url") else [UNSEEN]
     return Answer(
         observed=["TLS is not supported: logins are plain NATS", *observed],
@@ -244,32 +229,24 @@ def _login_with(ask: Request, slot: str) -> str:
 def _actions(ask: Request) -> list[dict[str, Any]]:
     file, user, other = ask.target["file"], ask.target["user"], _partner(ask)
     return [
-        _action("create", f"add {other} to", file, "both users log in", "take it out"),
-        _action("disable_old", f"comment {user} out in", file, "refused", "the entry back"),
-        _action("kill_derived", "end sessions on", ask.target["host"], "clients reconnect", None),
-        _action("destroy_old", f"take {user}'s comment out of", file, "it is gone", None),
+        action("create", f"add {other} to", file, "both users log in", "take it out"),
+        action("disable_old", f"comment {user} out in", file, "refused", "the entry back"),
+        action("kill_derived", "end sessions on", ask.target["host"], "clients reconnect"),
+        action("destroy_old", f"take {user}'s comment out of", file, "it is gone"),
     ]
-
-
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, ok: object, detail: str) -> dict[str, Any]:
-    return {"what": what, "ok": bool(ok), "detail": detail}
 
 
 def _file_checks(host: Host, ask: Request, text: str) -> Iterator[dict[str, Any]]:
     file, partner = ask.target["file"], _partner(ask)
     old = users.find(text, ask.target["user"])
-    yield _check("the leaked user is in a list `users` of the file", old, ask.target["user"])
-    yield _check("the partner is not in the file", not users.find(text, partner), partner)
+    yield check("the leaked user is in a list `users` of the file", old, ask.target["user"])
+    yield check("the partner is not in the file", not users.find(text, partner), partner)
     if old:
         way = "it is a $VARIABLE: rotate where that one stands"
-        yield _check("the password stands in the file", users.is_plain(text, old), way)
-        yield _check("the new one can be kept as the old one is", *users.keepable(text, old))
-    yield _check("the file can be changed", host.writable(file), f"its folder is written: {file}")
-    yield _check("the server can be told to read its file", *_reloadable(host, ask))
+        yield check("the password stands in the file", users.is_plain(text, old), way)
+        yield check("the new one can be kept as the old one is", *users.keepable(text, old))
+    yield check("the file can be changed", host.writable(file), f"its folder is written: {file}")
+    yield check("the server can be told to read its file", *_reloadable(host, ask))
 
 
 def _reloadable(host: Host, ask: Request) -> tuple[bool, str]:
@@ -286,13 +263,13 @@ def _reloadable(host: Host, ask: Request) -> tuple[bool, str]:
 def _server_checks(ask: Request) -> Iterator[dict[str, Any]]:
     said = server.login(ask.target, ask.target["user"], secrets.token_hex(16))
     way = f"a made-up one is {said} (TLS is not supported)"
-    yield _check("the server refuses a wrong password", said == "refused", way)
+    yield check("the server refuses a wrong password", said == "refused", way)
     private = server.is_private(ask.target)
     way = "TLS is not supported: run this beside the server, or set clear_text"
-    yield _check("no login crosses a network in the clear unasked", private, way)
+    yield check("no login crosses a network in the clear unasked", private, way)
     if ask.target.get("monitor_url"):
         seen = server.derived(ask.target) != "unknown"
-        yield _check("sessions can be seen", seen, ask.target["monitor_url"])
+        yield check("sessions can be seen", seen, ask.target["monitor_url"])
 
 
 if __name__ == "__main__":

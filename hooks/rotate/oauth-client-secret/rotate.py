@@ -1,68 +1,49 @@
 #!/usr/bin/env python3
 """Replaces the secret of an OAuth client through Keycloak's administration (REST).
 
-There is one secret: the new one kills the old at once, so consumers are cut over hard. Tokens
-that were minted with the old secret live on: `kill_derived` sets the client's `notBefore`,
-and everything issued earlier ends, consumers' own tokens too (they ask for new ones).
+There is one secret: the new one kills the old at once, so consumers are cut over hard. Where
+a policy of the realm rotates secrets, one that Keycloak replaced lives on for a while, and
+our new one leaves it alive: if that is the leaked one, `disable_old` takes it away.
 
-Whether a secret works is asked with a refresh of nonsense: the server checks the
-client first (RFC 6749, 5.2), so `invalid_client` is a refusal, `invalid_grant` is a login,
-and nothing is minted.
+Tokens that were minted with the old secret live on: `kill_derived` sets the client's
+`notBefore`, and everything issued earlier ends, consumers' own tokens too (they ask for new
+ones).
+
+Whether a secret works is asked with a refresh of nonsense: the server checks the client
+first, so `invalid_grant` is a login, and nothing is minted. A refusal is `invalid_client`
+(RFC 6749, 5.2); Keycloak says 401 `unauthorized_client` when the secret is wrong. `plan`
+tries a wrong one, so that a server that answers otherwise is not misread.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import secrets
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts.web import must, send
 
 rotate = script()
-
-LOGGED_IN = ("invalid_grant", "unauthorized_client", "unsupported_grant_type")
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "client",
-                "overlap": "none",
-                "max_active": 1,
-                "reversible_disable": False,
-                "kills_sessions": True,
-                "label_support": False,
-                "dry_run": "real",
-            }
-        }
-    )
 
 
 @rotate.phase
 def plan(ask: Request) -> Answer:
     """Whether the administration knows the client and lets us manage it."""
-    client, checks = ask.target["client_id"], [_another_acts(ask)]
+    client, checks = ask.target["client_id"], [_another_acts(ask), _told_apart(ask)]
     found: dict[str, Any] = {}
     try:
         found = _client(ask)
-        checks += [_right_client(ask, found), _may_manage(found)]
+        checks += [_right_client(ask, found), _may_manage(found), _by_secret(found)]
     except Fail as fail:
         if fail.kind not in ("auth", "permission", "not_found"):
             raise
-        checks.append(_check("the administration shows the client", False, "", fail.message))
-    rows = (
-        ("create", "replace", f"secret of {client}", "the old one is refused at once",
-         "rollback puts the old one back"),
-        ("kill_derived", "set notBefore", client, "tokens issued until then end", None),
-    )  # fmt: skip
-    names = ("phase", "verb", "target", "effect", "undo")
+        checks.append(check("the administration shows the client", False, fail.message))
     return Answer(
         more={
-            "actions": [dict(zip(names, row, strict=True)) for row in rows],
+            "actions": _actions(client),
             "known": [client],
             "checks": checks,
             "old": {"id": client},
@@ -91,13 +72,18 @@ def verify_new(ask: Request) -> Answer:
 
 @rotate.phase
 def disable_old(ask: Request) -> Answer:
-    """The new secret has already replaced it; say whether that is so."""
+    """The new secret has replaced it; one that a policy had replaced before is taken away."""
     said = _both(ask)
-    if said["old"] == "accepted":
-        raise Fail("conflict", "the old secret still works: create has not replaced it")
-    if said["old"] != "refused":
+    if said["old"] == "refused":
+        return Answer("already", observed=["the old secret was replaced, and is refused"])
+    if said["old"] != "accepted":
         raise Fail("network", f"the old secret is {said['old']}", retryable=True)
-    return Answer("already", observed=["the old secret was replaced, and is refused"])
+    if said["new"] != "accepted":
+        raise Fail("conflict", "the old secret still works: create has not replaced it")
+    _admin(ask, "DELETE", "/client-secret/rotated")
+    if (now := _knock(ask, ask.secret("old"))) != "refused":
+        raise Fail("conflict", f"the replaced secret is taken away, and is {now}")
+    return Answer(observed=["a policy let the replaced secret live on: it is taken away"])
 
 
 @rotate.phase
@@ -106,8 +92,10 @@ def kill_derived(ask: Request) -> Answer:
     disable_old(ask)
     if _ended(ask, _client(ask)):
         return Answer("already", observed=["notBefore is set"])
-    # It counts whole seconds: what was issued within this one has to end, too.
-    moment = int(time.time()) + 1
+    # It counts whole seconds: what was issued within the present one has to end, too, and
+    # what is issued from now on, by consumers that start again, must not.
+    moment = _second(ask) + 1
+    time.sleep(1)
     _change(ask, {"notBefore": moment})
     if not _ended(ask, _client(ask)):
         raise Fail("conflict", "the server took notBefore, and does not show it")
@@ -150,29 +138,50 @@ def observe(ask: Request) -> Answer:
     return Answer(more={"state": said | {"credentials": listed}})
 
 
-# -- checks of the plan
+# -- the plan
 
 
 def _another_acts(ask: Request) -> dict[str, Any]:
     other = ask.target["admin_client_id"] != ask.target["client_id"]
     other = other and ask.secret("admin") != ask.secrets.get("old")
     why = "it is the leaked one: give another client in admin_client_id"
-    return _check("the acting identity is not the leaked one", other, "", why)
+    return check("the acting identity is not the leaked one", other, why)
+
+
+def _told_apart(ask: Request) -> dict[str, Any]:
+    said = _knock(ask, secrets.token_urlsafe(24))
+    why = f"to one that nobody set it says what we call {said}: no proof is to be had there"
+    return check("the token endpoint refuses a wrong secret", said == "refused", why)
 
 
 def _right_client(ask: Request, found: dict[str, Any]) -> dict[str, Any]:
     told = str(found.get("clientId"))
     right = told == ask.target["client_id"]
-    return _check("admin_url is the client's", right, told, f"it is the address of {told}")
+    return check("admin_url is the client's", right, f"it is the address of {told}", found=told)
 
 
 def _may_manage(found: dict[str, Any]) -> dict[str, Any]:
     may = found.get("access", {}).get("configure") is True
-    return _check("may manage the client", may, "", "give admin_client_id the role manage-clients")
+    return check("may manage the client", may, "give admin_client_id the role manage-clients")
 
 
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
+def _by_secret(found: dict[str, Any]) -> dict[str, Any]:
+    """A client that is off, or signs instead, refuses every secret: that would look like dead."""
+    by = found.get("clientAuthenticatorType", "client-secret")
+    right = found.get("enabled") is True and not found.get("publicClient") and by == "client-secret"
+    why = "it is disabled, public, or logs in by other means than a secret"
+    return check("the client is enabled and logs in by its secret", right, why)
+
+
+def _actions(client: str) -> list[dict[str, Any]]:
+    return [
+        action("create", "replace", f"secret of {client}", "the old one is refused at once",
+               "rollback puts the old one back"),
+        action("disable_old", "take away", f"rotated secret of {client}",
+               "only if the leaked one is a rotated one, which a policy lets live on",
+               "rollback puts the old one back"),
+        action("kill_derived", "set notBefore", client, "tokens issued until then end"),
+    ]  # fmt: skip
 
 
 # -- does a secret work
@@ -190,15 +199,16 @@ def _knock(ask: Request, secret: str) -> str:
     form = {"grant_type": "refresh_token", "refresh_token": secrets.token_urlsafe(24)}
     auth = (ask.target["client_id"], secret)
     try:
-        response = _send("POST", ask.target["token_url"], auth=auth, data=form)
+        response = send("the token endpoint", "POST", ask.target["token_url"], auth=auth, data=form)
         error = response.json().get("error")
     except Fail as fail:
         return "unreachable" if fail.kind == "network" else "unknown"
     except (ValueError, AttributeError):
         return "unknown"
-    if error in LOGGED_IN:
-        return "accepted"
-    return "refused" if error == "invalid_client" else "unknown"
+    if error == "unauthorized_client" and response.status_code == 401:
+        return "refused"  # in Keycloak's words
+    # Nothing else is a login: an unknown grant type is told before the client is looked at.
+    return {"invalid_grant": "accepted", "invalid_client": "refused"}.get(error, "unknown")
 
 
 def _ended(ask: Request, client: dict[str, Any]) -> bool:
@@ -215,53 +225,40 @@ def _client(ask: Request) -> dict[str, Any]:
 
 
 def _change(ask: Request, change: dict[str, Any]) -> None:
-    """Keycloak leaves alone what a representation does not mention."""
-    _admin(ask, "PUT", json={"clientId": ask.target["client_id"], **change})
+    """Send the whole client back, changed.
+
+    A representation without `serviceAccountsEnabled` makes Keycloak replace the service
+    account: its tokens die, and the new one has none of its roles.
+    """
+    rest = {name: value for name, value in _client(ask).items() if name != "secret"}
+    _admin(ask, "PUT", json=rest | change)
 
 
-def _admin(ask: Request, method: str, **parts: Any) -> Any:
+def _admin(ask: Request, method: str, below: str = "", **parts: Any) -> Any:
     bearer = {"Authorization": f"Bearer {_bearer(ask)}"}
-    response = _send(method, ask.target["admin_url"], headers=bearer, **parts)
-    status = response.status_code
-    if status >= 300:
-        kinds = {401: "auth", 403: "permission", 404: "not_found", 409: "conflict"}
-        raise Fail(kinds.get(status, "bug"), f"the administration answered {status} to {method}")
-    return response
+    response = send(
+        "the administration", method, ask.target["admin_url"] + below, headers=bearer, **parts
+    )
+    return must("the administration", response)
+
+
+def _second(ask: Request) -> int:
+    """The time by the server's clock, which is what it compares with: a new token tells."""
+    try:
+        body = _bearer(ask).split(".")[1]
+        return int(json.loads(base64.urlsafe_b64decode(body + "=="))["iat"])
+    except (IndexError, KeyError, ValueError):
+        return int(time.time())  # no JWT
 
 
 def _bearer(ask: Request) -> str:
     form = {"grant_type": "client_credentials", "scope": ask.target.get("admin_scope", "")}
     auth = (ask.target["admin_client_id"], ask.secret("admin"))
     form = {key: value for key, value in form.items() if value}
-    response = _send("POST", ask.target["token_url"], auth=auth, data=form)
+    response = send("the token endpoint", "POST", ask.target["token_url"], auth=auth, data=form)
     if response.status_code != 200:
         raise Fail("auth", f"the token endpoint answered {response.status_code} to admin_client_id")
     return str(response.json()["access_token"])
-
-
-def _send(method: str, url: str, **parts: Any) -> Any:
-    import requests
-
-    _encrypted(url)
-    session = requests.Session()
-    session.trust_env = False  # a .netrc would replace the credentials that we send
-    try:
-        response = session.request(method, url, timeout=(5, 15), allow_redirects=False, **parts)
-    except requests.RequestException as error:
-        raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code == 429:
-        wait = response.headers.get("Retry-After", "a while")
-        raise Fail("quota", f"too many requests, again in {wait}", retryable=True)
-    if response.status_code >= 500:
-        raise Fail("network", f"the server answered {response.status_code}", retryable=True)
-    return response
-
-
-def _encrypted(url: str) -> None:
-    """A secret never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "secrets are sent over https only: use an https address")
 
 
 if __name__ == "__main__":

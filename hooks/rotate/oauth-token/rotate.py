@@ -13,9 +13,9 @@ New tokens that are lost in a crash cannot be listed; they end when they expire.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts.web import send
 
 rotate = script()
 
@@ -31,30 +31,12 @@ CLASSES = {
 
 
 @rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "issuer",
-                "overlap": "native",
-                "max_active": 0,
-                "reversible_disable": False,
-                "kills_sessions": True,
-                "label_support": False,
-                "dry_run": "real",
-            }
-        }
-    )
-
-
-@rotate.phase
 def plan(ask: Request) -> Answer:
     """Whether the client may introspect, whose the leaked token is, and how a new one is had."""
     found = {kind: _introspect(ask, token) for kind, token in _old(ask).items()}
     scope = next((one["scope"] for one in found.values() if one.get("scope")), "")
     checks = [
-        _check("the leaked token is known", "old" in ask.secrets, "", "put it in the slot old"),
+        check("the leaked token is known", "old" in ask.secrets, "put it in the slot old"),
         _ours(ask, found),
         _another_acts(ask),
         _can_be_had(ask),
@@ -175,37 +157,32 @@ def _ours(ask: Request, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     others = sorted(
         {str(one.get("client_id")) for one in found.values() if not _is_clients(ask, one)}
     )
-    return _check(
+    return check(
         "the leaked token belongs to the client",
         not others,
-        "introspection says so" if any(map(_active, found.values())) else "no active token",
         f"it belongs to {', '.join(others)}: only that client can revoke it",
+        found="introspection says so" if any(map(_active, found.values())) else "no active token",
     )
 
 
 def _another_acts(ask: Request) -> dict[str, Any]:
-    return _check(
+    return check(
         "the client secret is not what leaked",
         ask.secrets.get("client_secret") not in _old(ask).values(),
-        "",
         "the client secret itself leaked: rotate it with oauth-client-secret",
     )
 
 
 def _can_be_had(ask: Request) -> dict[str, Any]:
     grant = ask.target.get("grant", "client_credentials")
-    return _check(
+    return check(
         "a new token can be had",
         grant in ("client_credentials", "authorization_code"),
-        "a person authorizes again; the code goes to the slot code"
+        f"no such grant: {grant}; use client_credentials or authorization_code",
+        found="a person authorizes again; the code goes to the slot code"
         if grant == "authorization_code"
         else "",
-        f"no such grant: {grant}; use client_credentials or authorization_code",
     )
-
-
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
 
 
 def _actions(ask: Request) -> list[dict[str, Any]]:
@@ -215,8 +192,7 @@ def _actions(ask: Request) -> list[dict[str, Any]]:
         ("disable_old", "revoke", f"{' and '.join(_old(ask))} of {client}", "refused", None),
         ("kill_derived", "show the revoked refresh token", client, "its family ends", None),
     )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # -- tokens
@@ -313,7 +289,7 @@ def _revoke(ask: Request, token: str, kind: str) -> None:
 
 def _use(ask: Request, token: str) -> int:
     bearer = {"Authorization": f"Bearer {token}"}
-    return int(_send(ask, "GET", "resource_url", headers=bearer).status_code)
+    return int(send("resource_url", "GET", ask.target["resource_url"], headers=bearer).status_code)
 
 
 def _refusal(said: dict[str, Any], status: int) -> Fail:
@@ -326,41 +302,13 @@ def _post(ask: Request, url: str, form: dict[str, str]) -> tuple[int, dict[str, 
     secret = ask.secrets.get("client_secret")
     name = ask.target["client_id"]
     auth = (name, secret) if secret else None
-    response = _send(
-        ask, "POST", url, auth=auth, data=form if secret else {**form, "client_id": name}
-    )
+    form = form if secret else {**form, "client_id": name}
+    response = send(url, "POST", ask.target[url], auth=auth, data=form)
     try:
         said = response.json()
     except ValueError:
         said = {}
     return int(response.status_code), said if isinstance(said, dict) else {}
-
-
-def _send(ask: Request, method: str, url: str, **parts: Any) -> Any:
-    import requests
-
-    _encrypted(ask.target[url])
-    session = requests.Session()
-    session.trust_env = False  # a .netrc would replace the credentials that we send
-    try:
-        response = session.request(
-            method, ask.target[url], timeout=(5, 15), allow_redirects=False, **parts
-        )
-    except requests.RequestException as error:
-        raise Fail("network", f"{url}: {type(error).__name__}", retryable=True) from None
-    if response.status_code == 429:
-        wait = response.headers.get("Retry-After", "a while")
-        raise Fail("quota", f"{url}: too many requests, again in {wait}", retryable=True)
-    if response.status_code >= 500:
-        raise Fail("network", f"{url} answered {response.status_code}", retryable=True)
-    return response
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
 
 
 if __name__ == "__main__":

@@ -21,26 +21,11 @@ from directory import Directory
 from values import called, hashed, opens
 
 from leakguard.rotate.host import reach
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
 
 rotate = script()
 
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 0,
-    "reversible_disable": True,
-    "kills_sessions": True,
-    "label_support": False,
-    "dry_run": "real",
-}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -171,16 +156,17 @@ def _leaked(values: tuple[bytes, ...], old: str | None) -> list[bytes]:
 def _checks(
     ask: Request, admin: Directory, values: tuple[bytes, ...], leaked: list[bytes]
 ) -> list[dict[str, Any]]:
+    may, how = admin.may_add(ask.target["dn"])
     dn, path = ask.target["dn"], ask.target["uri"]
     own = dn.replace(" ", "").lower() == ask.target["admin_dn"].replace(" ", "").lower()
     count = f"{len(values)} passwords are stored, {len(leaked)} of them leaked"
     monitored = admin.sessions(dn, "99991231235959Z") is not None
     return [
-        _check("the admin is not the identity that leaked", not own, ask.target["admin_dn"]),
-        _check("the leaked password is one of the entry's", bool(leaked), count),
-        _check("the admin may add a password", *admin.may_add(dn)),
-        _check("passwords cross no network in the clear", _is_private(ask.target), path),
-        _check(
+        check("the admin is not the identity that leaked", not own, ask.target["admin_dn"]),
+        check("the leaked password is one of the entry's", bool(leaked), count),
+        check("the admin may add a password", may, how, found=how),
+        check("passwords cross no network in the clear", _is_private(ask.target), path),
+        check(
             "sessions can be counted or ended",
             monitored or bool(ask.target.get("restart")),
             "" if monitored else "cn=Monitor cannot be read by the admin",
@@ -197,18 +183,10 @@ def _is_private(target: dict[str, Any]) -> bool:
 def _actions(target: dict[str, Any]) -> list[dict[str, Any]]:
     dn, restart = target["dn"], target.get("restart") or "nothing: no restart is named"
     return [
-        _action("create", "add a userPassword to", dn, "both passwords open", "delete it"),
-        _action("disable_old", "delete a userPassword of", dn, "the old one is refused", "add it"),
-        _action("kill_derived", "run", restart, "every connection ends", None),
+        action("create", "add a userPassword to", dn, "both passwords open", "delete it"),
+        action("disable_old", "delete a userPassword of", dn, "the old one is refused", "add it"),
+        action("kill_derived", "run", restart, "every connection ends"),
     ]
-
-
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, ok: bool, detail: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail}
 
 
 def _admin(ask: Request) -> Directory:

@@ -16,7 +16,10 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import sessions
-from keys import (
+
+from leakguard.rotate.host import Host, agent, client, door, reach, refusal
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts.ssh_keys import (
     Entry,
     entries,
     entry,
@@ -29,26 +32,7 @@ from keys import (
     without_key,
 )
 
-from leakguard.rotate.host import Host, agent, client, door, reach, refusal
-from leakguard.rotate.kit import Answer, Fail, Request, script
-
 rotate = script()
-
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 0,
-    "reversible_disable": True,
-    "kills_sessions": True,
-    "label_support": True,
-    "dry_run": "real",
-}
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -184,11 +168,11 @@ def observe(ask: Request) -> Answer:
 def _checks(host: Host, ask: Request, old: Entry | None, old_id: str) -> list[dict[str, Any]]:
     path = ask.target["authorized_keys"]
     found = [
-        _check("the leaked key is in authorized_keys", old is not None, path),
-        _check("authorized_keys can be changed", host.writable(path), path),
-        _check("the responder's key is not the leaked one", not _is_self(ask, old_id), old_id),
-        _check("sshd shows the pinned host key", *_host_key(ask)),
-        _check("sessions can be found in sshd's log", *_log_readable(host, ask)),
+        check("the leaked key is in authorized_keys", old is not None, path),
+        check("authorized_keys can be changed", host.writable(path), path),
+        check("the responder's key is not the leaked one", not _is_self(ask, old_id), old_id),
+        check("sshd shows the pinned host key", *_host_key(ask)),
+        check("sessions can be found in sshd's log", *_log_readable(host, ask)),
     ]
     return [*found, *_revocation_checks(host, ask)]
 
@@ -197,11 +181,11 @@ def _revocation_checks(host: Host, ask: Request) -> list[dict[str, Any]]:
     path, config = ask.target.get("revoked_keys", ""), ask.target.get("sshd_config", "")
     if not path:
         note = "none is named: a key that somebody adds again works again"
-        return [_check("there is a list of revoked keys", True, note)]
+        return [check("there is a list of revoked keys", True, found=note)]
     there = host.exists(path) and host.writable(path)
-    found = [_check("the list of revoked keys can be changed", there, path)]
+    found = [check("the list of revoked keys can be changed", there, path)]
     if config:
-        found.append(_check("sshd reads that list", _reads(host, config, path), config))
+        found.append(check("sshd reads that list", _reads(host, config, path), config))
     return found
 
 
@@ -229,19 +213,11 @@ def _log_readable(host: Host, ask: Request) -> tuple[bool, str]:
 def _actions(target: dict[str, Any]) -> list[dict[str, Any]]:
     path, krl = target["authorized_keys"], target.get("revoked_keys", "")
     return [
-        _action("create", "add a line to", path, "both keys log in", "remove the line"),
-        _action("disable_old", "remove a line from", path, "the old key is refused", "add it"),
-        _action("kill_derived", "end sessions on", target["host"], "clients reconnect", None),
-        _action("destroy_old", "add the key to", krl or "nothing", "it never works again", None),
+        action("create", "add a line to", path, "both keys log in", "remove the line"),
+        action("disable_old", "remove a line from", path, "the old key is refused", "add it"),
+        action("kill_derived", "end sessions on", target["host"], "clients reconnect"),
+        action("destroy_old", "add the key to", krl or "nothing", "it never works again"),
     ]
-
-
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, ok: bool, detail: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail}
 
 
 def _snapshot(old: Entry | None) -> dict[str, str]:

@@ -9,38 +9,18 @@ whoever stole it. Bringing those lines to the clients is the consumers' part.
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from typing import Any
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-from keys import bare, fingerprint, new_pair, public_half
-
 from leakguard.rotate.host import Host, client, reach, refusal
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts.ssh_keys import bare, fingerprint, new_pair, public_half
 
 rotate = script()
 
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 0,
-    "reversible_disable": True,
-    "kills_sessions": False,
-    "label_support": True,
-    "dry_run": "real",
-}
 LAID = ".leakguard-new"  # the new key until sshd uses it
 ASIDE = ".leakguard-old"  # the old one until it is destroyed
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -188,13 +168,11 @@ def _checks(host: Host, ask: Request, public: str) -> list[dict[str, Any]]:
     pinned = ask.target.get("ssh_host_key", "")
     trusted = ask.target.get("transport", "local") == "local" or bare(pinned) != public
     return [
-        _check("the key on the host is the leaked one", same, path),
-        _check("the key can be replaced", host.writable(path), path),
-        _check("sshd shows that key", _believes(ask, public) == "accepted", ask.target["host"]),
-        _check(
-            "the host is not recognised by its leaked key", trusted, "name another ssh_host_key"
-        ),
-        _check("sshd's configuration is sound", *_is_sound(host, ask)),
+        check("the key on the host is the leaked one", same, path),
+        check("the key can be replaced", host.writable(path), path),
+        check("sshd shows that key", _believes(ask, public) == "accepted", ask.target["host"]),
+        check("the host is not recognised by its leaked key", trusted, "name another ssh_host_key"),
+        check("sshd's configuration is sound", *_is_sound(host, ask)),
     ]
 
 
@@ -258,18 +236,10 @@ def _reload(host: Host, ask: Request) -> None:
 def _actions(target: dict[str, Any]) -> list[dict[str, Any]]:
     path, host = target["key"], target["host"]
     return [
-        _action("create", "lay a key beside", path, "nothing uses it yet", "remove it"),
-        _action("disable_old", "replace", path, f"{host} shows the new key", "the old one back"),
-        _action("destroy_old", "remove", path + ASIDE, "the host has lost it", None),
+        action("create", "lay a key beside", path, "nothing uses it yet", "remove it"),
+        action("disable_old", "replace", path, f"{host} shows the new key", "the old one back"),
+        action("destroy_old", "remove", path + ASIDE, "the host has lost it"),
     ]
-
-
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, ok: bool, detail: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail}
 
 
 def _names(ask: Request) -> str:

@@ -17,9 +17,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts.turns import (
+    acts_apart,
+    apart,
+    login_with,
+    narrowed,
+    new_user,
+    replaced,
+    single,
+    users,
+    verified,
+)
 
 rotate = script()
+
+ROLE = "role"  # what PostgreSQL calls its users
 
 REFUSED = re.compile(
     r"FATAL:\s+(?:password authentication failed for user|role .* is not permitted to log in)"
@@ -33,32 +46,22 @@ NOT_ENCRYPTED = re.compile(
 
 DISABLED = re.compile(r"FATAL:\s+role .* is not permitted to log in")
 
-SELF = "the acting role is not one that this rotation changes"
-SELF_WAY = "admin_user is the leaked role or its partner: act as another one"
-
-
-@rotate.phase
-def describe(ask: Request) -> Answer:
-    """What the manifest says, narrowed to the mode when the target is known."""
-    return Answer(more={"capabilities": _capabilities(ask)})
-
 
 @rotate.phase
 def plan(ask: Request) -> Answer:
     """What would happen, whether it may, and who is logged in now. Changes nothing."""
     more: dict[str, Any] = {
-        "capabilities": _capabilities(ask),
+        "capabilities": narrowed(ask, reversible_disable=False),
         "actions": _actions(ask),
         "old": {"id": ask.target["role"], "user": ask.target["role"]},
     }
-    if _is_self(ask):
-        return Answer(
-            more=more | {"known": [], "checks": [_check(SELF, ok=False, detail=SELF_WAY)]}
-        )
+    apart_from_it = acts_apart(ask, ROLE)
+    if not apart_from_it["ok"]:
+        return Answer(more=more | {"known": [], "checks": [apart_from_it]})
     with _admin(ask) as admin:
-        found = {name: role for name in _roles(ask) if (role := _role(admin, name))}
+        found = {name: role for name in users(ask, ROLE) if (role := _role(admin, name))}
         more["known"] = list(found)
-        more["checks"] = [_check(SELF, ok=True), *_checks(ask, admin, found)]
+        more["checks"] = [apart_from_it, *_checks(ask, admin, found)]
         more["snapshot"] = {"could_log_in": {name: role["login"] for name, role in found.items()}}
     return Answer(more=more)
 
@@ -66,7 +69,7 @@ def plan(ask: Request) -> Answer:
 @rotate.phase
 def create(ask: Request) -> Answer:
     """Give the new role the new password. It stays as it is when that password already opens."""
-    name = _new_role(ask)
+    name = new_user(ask, ROLE)
     said = _login(ask, name, ask.secret("new"))
     with _admin(ask) as admin:
         if said != "accepted":
@@ -83,23 +86,19 @@ def create(ask: Request) -> Answer:
 @rotate.phase
 def verify_new(ask: Request) -> Answer:
     """Log in with the new password, and make sure that the server asked for it."""
-    name = _new_role(ask)
+    name = new_user(ask, ROLE)
     said = _login(ask, name, ask.secret("new"))
-    if said == "unreachable":
-        raise Fail("network", "the server did not answer", retryable=True)
     if said == "unasked":
         raise Fail("unsupported", f"the server lets {name} in without a password: see pg_hba.conf")
-    if said != "accepted":
-        raise Fail("auth", f"the server does not let {name} in with the new password")
-    return Answer(evidence=[{"login": "accepted", "role": name}])
+    return verified(said, name, "the server", ROLE)
 
 
 @rotate.phase
 def disable_old(ask: Request) -> Answer:
     """Take LOGIN from the leaked role; its password can still be given back."""
     name = ask.target["role"]
-    if _single(ask):
-        return _replaced(ask)
+    if single(ask):
+        return replaced(ask, ROLE)
     with _admin(ask) as admin:
         role = _role(admin, name)
         if role is None or not role["login"]:
@@ -129,15 +128,15 @@ def kill_derived(ask: Request) -> Answer:
 @rotate.phase
 def probe(ask: Request) -> Answer:
     """Ask the server, in one round, what it says of the new and of the old password."""
-    new = _login_with(ask, "new", _new_role(ask))
-    old = _login_with(ask, "old", ask.target["role"])
+    new = login_with(_login, ask, "new", new_user(ask, ROLE))
+    old = login_with(_login, ask, "old", ask.target["role"])
     found = {
         "new": _public(new),
         "old": _public(old),
         "old_error": "auth" if _public(old) == "refused" else "",
         "derived": _derived(ask) if new == "accepted" else "unknown",
     }
-    if "old" not in ask.secrets and new == "accepted" and not _single(ask):
+    if "old" not in ask.secrets and new == "accepted" and not single(ask):
         found |= {"old": _old_by_metadata(ask), "method": "metadata"}
     return Answer(more={"probe": found})
 
@@ -146,8 +145,8 @@ def probe(ask: Request) -> Answer:
 def destroy_old(ask: Request) -> Answer:
     """Delete the password of the leaked role: even LOGIN would not bring it back."""
     name = ask.target["role"]
-    if _single(ask):
-        return _replaced(ask)
+    if single(ask):
+        return replaced(ask, ROLE)
     with _admin(ask) as admin:
         if _role(admin, name) is None:
             return Answer("already", observed=[f"there is no role {name}"])
@@ -158,28 +157,20 @@ def destroy_old(ask: Request) -> Answer:
     return Answer(observed=[f"the password of role {name} was deleted"])
 
 
-def _replaced(ask: Request) -> Answer:
-    if not ask.new:
-        raise Fail(
-            "conflict", "with one role the old password ends when the new one is set: not yet"
-        )
-    return Answer("already", observed=["the new password replaced the old one"])
-
-
 @rotate.phase
 def rollback(ask: Request) -> Answer:
     """Make the leaked password work again, and the new one not."""
     with _admin(ask) as admin:
-        observed = (_restore_single if _single(ask) else _restore_pair)(ask, admin)
+        observed = (_restore_single if single(ask) else _restore_pair)(ask, admin)
     return Answer(observed=observed)
 
 
 @rotate.phase
 def observe(ask: Request) -> Answer:
     """What is true now, by logging in where a value is at hand, else by the catalogue."""
-    old, new = ask.target["role"], _new_role(ask)
+    old, new = ask.target["role"], new_user(ask, ROLE)
     with _admin(ask) as admin:
-        found = {name: _role(admin, name) for name in _roles(ask)}
+        found = {name: _role(admin, name) for name in users(ask, ROLE)}
         state = {
             "old": _state(ask, "old", old, found[old]),
             "new": _state(ask, "new", new, found[new]),
@@ -195,44 +186,9 @@ def observe(ask: Request) -> Answer:
 # What the target says
 
 
-def _single(ask: Request) -> bool:
-    mode = ask.target.get("mode", "alternating")
-    if mode not in ("single", "alternating"):
-        raise Fail("unsupported", "mode is single or alternating")
-    return bool(mode == "single")
-
-
-def _new_role(ask: Request) -> str:
-    name: str = ask.target["role"] if _single(ask) else ask.target.get("partner", "")
-    if not name:
-        raise Fail("missing", "mode alternating needs `partner`: the role that takes over")
-    return name
-
-
-def _roles(ask: Request) -> list[str]:
-    return list(dict.fromkeys([ask.target["role"], _new_role(ask)]))
-
-
-def _capabilities(ask: Request) -> dict[str, Any]:
-    single = ask.target.get("mode") == "single"
-    return {
-        "secret_origin": "client",
-        "overlap": "none" if single else "alternating",
-        "max_active": 1 if single else 2,
-        "reversible_disable": not single,
-        "kills_sessions": True,
-        "label_support": False,
-        "dry_run": "real",
-    }
-
-
-def _is_self(ask: Request) -> bool:
-    return ask.target["admin_user"] in _roles(ask)
-
-
 def _cut(ask: Request) -> str:
     """Before when a session counts as the old one's; with one role, its newer ones are good."""
-    return str(ask.new.get("since") or "infinity") if _single(ask) else "infinity"
+    return str(ask.new.get("since") or "infinity") if single(ask) else "infinity"
 
 
 # Logging in
@@ -269,8 +225,7 @@ def _where(ask: Request) -> dict[str, Any]:
 def _admin(ask: Request) -> Iterator[Any]:
     import psycopg
 
-    if _is_self(ask):
-        raise Fail("permission", SELF_WAY)
+    apart(ask, ROLE)
     try:
         with _session(ask, ask.target["admin_user"], ask.secret("admin")) as session:
             session.execute("SET lock_timeout = '5s'")
@@ -316,10 +271,6 @@ def _class_of(message: str) -> str:
     return "disabled" if any(DISABLED.match(line) for line in fatal) else "refused"
 
 
-def _login_with(ask: Request, slot: str, user: str) -> str:
-    return _login(ask, user, ask.secrets[slot]) if slot in ask.secrets else "unknown"
-
-
 def _public(said: str) -> str:
     """In the words of a probe. A login that needed no password says nothing about one."""
     return {"disabled": "refused", "unasked": "unknown"}.get(said, said)
@@ -329,7 +280,7 @@ def _derived(ask: Request) -> str:
     import psycopg
 
     try:
-        with _session(ask, _new_role(ask), ask.secret("new")) as session:
+        with _session(ask, new_user(ask, ROLE), ask.secret("new")) as session:
             alive = _sessions(session, ask.target["role"], _cut(ask))
     except psycopg.OperationalError:
         return "unknown"
@@ -340,7 +291,7 @@ def _old_by_metadata(ask: Request) -> str:
     import psycopg
 
     try:
-        with _session(ask, _new_role(ask), ask.secret("new")) as session:
+        with _session(ask, new_user(ask, ROLE), ask.secret("new")) as session:
             role = _role(session, ask.target["role"])
     except psycopg.OperationalError:
         return "unknown"
@@ -350,12 +301,12 @@ def _old_by_metadata(ask: Request) -> str:
 def _state(ask: Request, slot: str, name: str, role: dict[str, Any] | None) -> str:
     if role is None:
         return "absent"
-    said = _login_with(ask, slot, name)
+    said = login_with(_login, ask, slot, name)
     if said in ("accepted", "disabled", "refused"):
         return {"accepted": "active", "disabled": "disabled", "refused": "absent"}[said]
     if not role["login"]:
         return "disabled"
-    return "active" if slot == "old" and not _single(ask) else "unknown"
+    return "active" if slot == "old" and not single(ask) else "unknown"
 
 
 # Reading and changing roles
@@ -435,7 +386,7 @@ def _restore_single(ask: Request, admin: Any) -> list[str]:
 
 
 def _restore_pair(ask: Request, admin: Any) -> list[str]:
-    role, partner = ask.target["role"], _new_role(ask)
+    role, partner = ask.target["role"], new_user(ask, ROLE)
     if _has_password(admin, role) is False:
         raise Fail("conflict", f"the password of role {role} was deleted: it cannot come back")
     revive = ask.plan.get("snapshot", {}).get("could_log_in", {}).get(role, True)
@@ -462,41 +413,33 @@ def _is_ours(ask: Request, partner: str) -> bool:
 
 
 def _actions(ask: Request) -> list[dict[str, Any]]:
-    role, new = ask.target["role"], _new_role(ask)
-    if _single(ask):
+    role, new = ask.target["role"], new_user(ask, ROLE)
+    if single(ask):
         return [
-            _action("create", "replace password", role, "the old one ends at once",
+            action("create", "replace password", role, "the old one ends at once",
                     "rollback sets the old one again, while it is known"),
-            _action("kill_derived", "end sessions", role, "those opened before the change", None),
+            action("kill_derived", "end sessions", role, "those opened before the change"),
         ]  # fmt: skip
     return [
-        _action("create", "set password, LOGIN", new, "a second role works",
+        action("create", "set password, LOGIN", new, "a second role works",
                 f"{new} set to NOLOGIN without a password"),
-        _action("disable_old", "NOLOGIN", role, "no new session", f"{role} set to LOGIN"),
-        _action("kill_derived", "end sessions", role, "all that are open", None),
-        _action("destroy_old", "PASSWORD NULL", role, "the leaked password is gone", None),
+        action("disable_old", "NOLOGIN", role, "no new session", f"{role} set to LOGIN"),
+        action("kill_derived", "end sessions", role, "all that are open"),
+        action("destroy_old", "PASSWORD NULL", role, "the leaked password is gone"),
     ]  # fmt: skip
 
 
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, *, ok: bool, detail: str = "") -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail}
-
-
 def _checks(ask: Request, admin: Any, found: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    names = _roles(ask)
+    names = users(ask, ROLE)
     gone = [name for name in names if name not in found]
-    yield _check("the roles exist", ok=not gone, detail=", ".join(gone))
+    yield check("the roles exist", not gone, ", ".join(gone))
     standby = _value(admin, "SELECT pg_is_in_recovery()")
-    yield _check("the server takes changes", ok=not standby, detail="a standby" if standby else "")
+    yield check("the server takes changes", not standby, "a standby" if standby else "")
     if gone or standby:
         return
     yield _may_alter(ask, admin)
     yield _may_end_sessions(ask, admin)
-    if not _single(ask):
+    if not single(ask):
         yield from _partner_checks(ask, admin, found)
     yield from (_asks_for_password(ask, name) for name in names)
 
@@ -508,13 +451,13 @@ def _may_alter(ask: Request, admin: Any) -> dict[str, Any]:
     acting = ask.target["admin_user"]
     try:
         with admin.transaction(force_rollback=True):
-            _set_password(admin, _new_role(ask), secrets.token_hex(16))
-            if not _single(ask):
+            _set_password(admin, new_user(ask, ROLE), secrets.token_hex(16))
+            if not single(ask):
                 _alter(admin, ask.target["role"], "NOLOGIN PASSWORD NULL")
     except psycopg.errors.InsufficientPrivilege:
         way = f"grant {acting} CREATEROLE (and, from version 16 on, ADMIN on the roles)"
-        return _check("the acting role may alter them", ok=False, detail=way)
-    return _check("the acting role may alter them", ok=True)
+        return check("the acting role may alter them", False, way)
+    return check("the acting role may alter them", True)
 
 
 def _may_end_sessions(ask: Request, admin: Any) -> dict[str, Any]:
@@ -527,7 +470,7 @@ def _may_end_sessions(ask: Request, admin: Any) -> dict[str, Any]:
         role,
     )
     way = "" if may else f"GRANT pg_signal_backend TO {acting} (a superuser's sessions need one)"
-    return _check("the acting role may end its sessions", ok=may, detail=way)
+    return check("the acting role may end its sessions", may, way)
 
 
 def _asks_for_password(ask: Request, name: str) -> dict[str, Any]:
@@ -539,16 +482,16 @@ def _asks_for_password(ask: Request, name: str) -> dict[str, Any]:
         "unasked": "pg_hba.conf lets it in without one",
     }.get(said, "the refusal is not readable: lc_messages of the server has to be C or English,"
           " and pg_hba.conf has to let this host in")  # fmt: skip
-    return _check(f"the server asks {name} for a password", ok=not way, detail=way)
+    return check(f"the server asks {name} for a password", not way, way)
 
 
 def _partner_checks(ask: Request, admin: Any, found: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    partner = _new_role(ask)
+    partner = new_user(ask, ROLE)
     used = len(_sessions(admin, partner))
-    yield _check("nobody is logged in as the partner", ok=not used, detail=f"{used} sessions")
-    yield _check("the partner has not expired", ok=not found[partner]["expired"])
+    yield check("nobody is logged in as the partner", not used, f"{used} sessions")
+    yield check("the partner has not expired", not found[partner]["expired"])
     lacks = _shortfall(admin, ask.target["role"], partner)
-    yield _check("the partner may do what the role may", ok=not lacks, detail="; ".join(lacks))
+    yield check("the partner may do what the role may", not lacks, "; ".join(lacks))
 
 
 def _shortfall(admin: Any, role: str, partner: str) -> list[str]:

@@ -20,19 +20,22 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, script, unless
+from leakguard.rotate.parts.turns import (
+    acts_apart,
+    apart,
+    login_with,
+    narrowed,
+    new_user,
+    replaced,
+    single,
+    users,
+    verified,
+)
 
 rotate = script()
 
 SHA256 = "rabbit_password_hashing_sha256"
-SELF = "the acting user is not one that this rotation changes"
-SELF_WAY = "admin_user is the leaked user or its partner: act as another one"
-
-
-@rotate.phase
-def describe(ask: Request) -> Answer:
-    """What the manifest says, narrowed to the mode when the target is known."""
-    return Answer(more={"capabilities": _capabilities(ask)})
 
 
 @rotate.phase
@@ -40,30 +43,31 @@ def plan(ask: Request) -> Answer:
     """What would happen, and whether it may. Changes nothing."""
     user = ask.target["user"]
     more: dict[str, Any] = {
-        "capabilities": _capabilities(ask),
+        "capabilities": narrowed(ask),
         "actions": _actions(ask),
         "old": {"id": user, "user": user},
         "known": [],
     }
-    if ask.target["admin_user"] in _users(ask):
-        return Answer(more=more | {"checks": [_check(SELF, SELF_WAY)]})
+    apart_from_it = acts_apart(ask)
+    if not apart_from_it["ok"]:
+        return Answer(more=more | {"checks": [apart_from_it]})
     tags = _ask(ask, "GET", "/whoami")["tags"]
     if "administrator" not in tags:
         way = f"give {ask.target['admin_user']} the tag administrator"
-        return Answer(more=more | {"checks": [_check("the acting user may do all this", way)]})
-    more["known"] = [user for user in _users(ask) if _find(ask, user)]
-    return Answer(more=more | {"checks": [_check(SELF), *_checks(ask, more["known"])]})
+        return Answer(more=more | {"checks": [unless("the acting user may do all this", way)]})
+    more["known"] = [user for user in users(ask) if _find(ask, user)]
+    return Answer(more=more | {"checks": [apart_from_it, *_checks(ask, more["known"])]})
 
 
 @rotate.phase
 def create(ask: Request) -> Answer:
     """Give the new user the new password. It stays as it is when it has that one already."""
-    user, value = _new_user(ask), ask.secret("new")
+    user, value = new_user(ask), ask.secret("new")
     found = _user(ask, user)
     already = _opens(found, value)
     if not already and not ask.dry_run:
         _set_hash(ask, found, _hash(value))
-    older = ask.new.get("sessions") or (_sessions(ask, user) if _single(ask) else [])
+    older = ask.new.get("sessions") or (_sessions(ask, user) if single(ask) else [])
     return Answer(
         status="already" if already else "done",
         new={"id": user, "user": user, "sessions": older},
@@ -74,13 +78,8 @@ def create(ask: Request) -> Answer:
 @rotate.phase
 def verify_new(ask: Request) -> Answer:
     """Log in with the new password."""
-    user = _new_user(ask)
-    said = _login(ask, user, ask.secret("new"))
-    if said == "unreachable":
-        raise Fail("network", "the broker did not answer", retryable=True)
-    if said != "accepted":
-        raise Fail("auth", f"the broker does not let {user} in with the new password")
-    return Answer(evidence=[{"login": "accepted", "user": user}])
+    user = new_user(ask)
+    return verified(_login(ask, user, ask.secret("new")), user, "the broker")
 
 
 @rotate.phase
@@ -111,8 +110,8 @@ def kill_derived(ask: Request) -> Answer:
 @rotate.phase
 def probe(ask: Request) -> Answer:
     """Ask the broker, in one round, what it says of the new and of the old password."""
-    new = _login_with(ask, "new", _new_user(ask))
-    old = _login_with(ask, "old", ask.target["user"])
+    new = login_with(_login, ask, "new", new_user(ask))
+    old = login_with(_login, ask, "old", ask.target["user"])
     found = {
         "new": new,
         "old": old,
@@ -134,65 +133,31 @@ def destroy_old(ask: Request) -> Answer:
 def rollback(ask: Request) -> Answer:
     """Make the leaked password work again, and the new one not."""
     user, value = ask.target["user"], ask.secret("old")
-    retire = not _single(ask) and _is_ours(ask)
+    retire = not single(ask) and _is_ours(ask)
     if not ask.dry_run:
         if not _opens(found := _user(ask, user), value):
             _set_hash(ask, found, _hash(value))
         if retire:
-            _set_hash(ask, _user(ask, _new_user(ask)), "")
-            _ask(ask, "DELETE", f"/connections/username/{quote(_new_user(ask), safe='')}")
+            _set_hash(ask, _user(ask, new_user(ask)), "")
+            _ask(ask, "DELETE", f"/connections/username/{quote(new_user(ask), safe='')}")
     said = [f"user {user} has its old, leaked password again"]
-    return Answer(observed=said + [f"the new password of {_new_user(ask)} was deleted"] * retire)
+    return Answer(observed=said + [f"the new password of {new_user(ask)} was deleted"] * retire)
 
 
 @rotate.phase
 def observe(ask: Request) -> Answer:
     """What the catalogue of the broker says of both passwords."""
-    users = {user: _find(ask, user) for user in _users(ask)}
+    listed = {user: _find(ask, user) for user in users(ask)}
     state = {
-        "old": _state(ask, "old", users[ask.target["user"]]),
-        "new": _state(ask, "new", users[_new_user(ask)]),
+        "old": _state(ask, "old", listed[ask.target["user"]]),
+        "new": _state(ask, "new", listed[new_user(ask)]),
         "credentials": [
             {"id": name, "state": "active" if found["password_hash"] else "disabled", "label": ""}
-            for name, found in users.items()
+            for name, found in listed.items()
             if found
         ],
     }
     return Answer(more={"state": state})
-
-
-# What the target says
-
-
-def _single(ask: Request) -> bool:
-    mode = ask.target.get("mode") or "alternating"
-    if mode not in ("single", "alternating"):
-        raise Fail("unsupported", "mode is single or alternating")
-    return bool(mode == "single")
-
-
-def _new_user(ask: Request) -> str:
-    name: str = ask.target["user"] if _single(ask) else ask.target.get("partner", "")
-    if not name:
-        raise Fail("missing", "mode alternating needs `partner`: the user that takes over")
-    return name
-
-
-def _users(ask: Request) -> list[str]:
-    return list(dict.fromkeys([ask.target["user"], _new_user(ask)]))
-
-
-def _capabilities(ask: Request) -> dict[str, Any]:
-    single = ask.target.get("mode") == "single"
-    return {
-        "secret_origin": "client",
-        "overlap": "none" if single else "alternating",
-        "max_active": 1 if single else 2,
-        "reversible_disable": True,
-        "kills_sessions": True,
-        "label_support": False,
-        "dry_run": "simulated",
-    }
 
 
 # Logging in
@@ -232,18 +197,13 @@ def _tls(ask: Request) -> Any:
     return pika.SSLOptions(context, ask.target["host"])
 
 
-def _login_with(ask: Request, slot: str, user: str) -> str:
-    return _login(ask, user, ask.secrets[slot]) if slot in ask.secrets else "unknown"
-
-
 # The management API
 
 
 def _ask(ask: Request, method: str, path: str, body: Any = None) -> Any:
     import requests
 
-    if ask.target["admin_user"] in _users(ask):
-        raise Fail("permission", SELF_WAY)
+    apart(ask)
     scheme = "https" if ask.target.get("tls") else "http"
     port = ask.target.get("management_port") or 15672
     login: Any = (ask.target["admin_user"].encode(), ask.secret("admin").encode())  # any letters
@@ -319,12 +279,8 @@ def _open_sessions(ask: Request, user: str) -> list[str]:
 
 def _take_away(ask: Request) -> Answer:
     user = ask.target["user"]
-    if _single(ask) and not ask.new:
-        raise Fail(
-            "conflict", "with one user the old password ends when the new one is set: not yet"
-        )
-    if _single(ask):
-        return Answer("already", observed=["the new password replaced the old one"])
+    if single(ask):
+        return replaced(ask)
     found = _find(ask, user)
     if not found or not found["password_hash"]:
         return Answer("already", observed=[f"user {user} has no password"])
@@ -335,7 +291,7 @@ def _take_away(ask: Request) -> Answer:
 
 def _is_ours(ask: Request) -> bool:
     """Whether the partner's password is the one of this rotation: no other is touched."""
-    found = _find(ask, _new_user(ask))
+    found = _find(ask, new_user(ask))
     if found is None or "new" not in ask.secrets:
         return bool(found and ask.new)
     return _opens(found, ask.secret("new"))
@@ -348,7 +304,7 @@ def _seen_by_admin(ask: Request) -> dict[str, str]:
         found = _find(ask, ask.target["user"])
     except Fail:
         return {}
-    if _single(ask):
+    if single(ask):
         open_now = [one for one in open_now if one in ask.new.get("sessions", ())]
     said = {"derived": "alive" if open_now else "none"}
     state = _state(ask, "old", found)
@@ -363,9 +319,9 @@ def _state(ask: Request, slot: str, found: dict[str, Any] | None) -> str:
         return "absent"
     if slot in ask.secrets:
         return "active" if _opens(found, ask.secret(slot)) else "absent"
-    if slot == "old" and _single(ask):
-        replaced = "new" in ask.secrets and _opens(found, ask.secret("new"))
-        return "absent" if replaced else "unknown"
+    if slot == "old" and single(ask):
+        other = "new" in ask.secrets and _opens(found, ask.secret("new"))
+        return "absent" if other else "unknown"
     return "active" if slot == "old" else "unknown"
 
 
@@ -373,42 +329,33 @@ def _state(ask: Request, slot: str, found: dict[str, Any] | None) -> str:
 
 
 def _actions(ask: Request) -> list[dict[str, Any]]:
-    user, new = ask.target["user"], _new_user(ask)
+    user, new = ask.target["user"], new_user(ask)
     back = "rollback sets the old one again, while it is known"
-    if _single(ask):
+    if single(ask):
         return [
-            _action("create", "replace password", user, "the old one ends at once", back),
-            _action("kill_derived", "close connections", user, "all that are open", None),
+            action("create", "replace password", user, "the old one ends at once", back),
+            action("kill_derived", "close connections", user, "all that are open"),
         ]
     return [
-        _action("create", "set password", new, "a second user works", f"{new} loses it again"),
-        _action("disable_old", "delete password", user, "no new connection", back),
-        _action("kill_derived", "close connections", user, "all that are open", None),
+        action("create", "set password", new, "a second user works", f"{new} loses it again"),
+        action("disable_old", "delete password", user, "no new connection", back),
+        action("kill_derived", "close connections", user, "all that are open"),
     ]
 
 
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, wrong: str = "") -> dict[str, Any]:
-    """A check that holds unless something is `wrong`: what, and what to do."""
-    return {"what": what, "ok": not wrong, "detail": wrong}
-
-
 def _checks(ask: Request, known: list[str]) -> Iterator[dict[str, Any]]:
-    gone = [user for user in _users(ask) if user not in known]
-    yield _check("the users exist", ", ".join(gone))
-    if not _single(ask) and not gone:
-        partner = _new_user(ask)
+    gone = [user for user in users(ask) if user not in known]
+    yield unless("the users exist", ", ".join(gone))
+    if not single(ask) and not gone:
+        partner = new_user(ask)
         used = len(_sessions(ask, partner))
-        yield _check("nobody is connected as the partner", f"{used} connections" if used else "")
+        yield unless("nobody is connected as the partner", f"{used} connections" if used else "")
         lacks = sorted(_rights(ask, ask.target["user"]) - _rights(ask, partner))
-        yield _check("the partner may do what the user may", "; ".join(lacks))
+        yield unless("the partner may do what the user may", "; ".join(lacks))
     for user in known:
         said = _login(ask, user, secrets.token_hex(16))
         wrong = "" if said == "refused" else f"a made-up one is {said}: no proof would be possible"
-        yield _check(f"the broker refuses a wrong password of {user}", wrong)
+        yield unless(f"the broker refuses a wrong password of {user}", wrong)
 
 
 def _rights(ask: Request, user: str) -> set[str]:

@@ -17,27 +17,12 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, script, unless
 
 rotate = script()
 
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 0,
-    "reversible_disable": True,
-    "kills_sessions": True,
-    "label_support": False,
-    "dry_run": "real",
-}
 
 Node = tuple[str, int]
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What the manifest says."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -46,9 +31,9 @@ def plan(ask: Request) -> Answer:
     user = _user(ask)
     more: dict[str, Any] = {"actions": _actions(user), "old": {"id": user, "user": user}}
     if _is_self(ask):
-        checks = [_check(SELF, SELF_WAY)]
+        checks = [unless(SELF, SELF_WAY)]
         return Answer(more=more | {"known": [], "checks": checks})
-    checks, known, oldest = [_check(SELF)], [], {}
+    checks, known, oldest = [unless(SELF)], [], {}
     for node in _nodes(ask):
         with _admin(ask, node) as admin:
             checks += _checks(ask, node, admin)
@@ -347,32 +332,23 @@ SELF_WAY = "admin_user is the leaked user: act as another one"
 
 def _actions(user: str) -> list[dict[str, Any]]:
     return [
-        _action("create", "ACL SETUSER, ACL SAVE", user, "both passwords work",
+        action("create", "ACL SETUSER, ACL SAVE", user, "both passwords work",
                 "the new password is taken away"),
-        _action("disable_old", "ACL SETUSER, CLIENT KILL, ACL SAVE", user,
+        action("disable_old", "ACL SETUSER, CLIENT KILL, ACL SAVE", user,
                 "the old password and all sessions end", "the old password is added again"),
     ]  # fmt: skip
-
-
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, wrong: str = "") -> dict[str, Any]:
-    """A check that holds unless something is `wrong`: what, and what to do."""
-    return {"what": what, "ok": not wrong, "detail": wrong}
 
 
 def _checks(ask: Request, node: Node, admin: Any) -> Iterator[dict[str, Any]]:
     user, where = _user(ask), _name(node)
     found = admin.acl_getuser(user)
-    yield _check(f"{where} has the user", "" if found else f"no user {user}")
-    yield _check(f"the acting user may do all this on {where}", _forbidden(ask, admin))
-    yield _check(f"{where} keeps what it learns", _forgets(admin))
-    yield _check(f"every node is named in others, says {where}", _unnamed(ask, admin))
+    yield unless(f"{where} has the user", "" if found else f"no user {user}")
+    yield unless(f"the acting user may do all this on {where}", _forbidden(ask, admin))
+    yield unless(f"{where} keeps what it learns", _forgets(admin))
+    yield unless(f"every node is named in others, says {where}", _unnamed(ask, admin))
     said = _login(ask, node, secrets.token_hex(16))
     wrong = "" if said == "refused" else f"a made-up one is {said}: no proof would be possible"
-    yield _check(f"{where} refuses a wrong password", wrong)
+    yield unless(f"{where} refuses a wrong password", wrong)
 
 
 def _forbidden(ask: Request, admin: Any) -> str:

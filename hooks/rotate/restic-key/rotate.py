@@ -12,26 +12,16 @@ Passwords go to restic through pipes. The last key of a repository is never remo
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts.pipe import pipe
 
 rotate = script()
 
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 0,
-    "reversible_disable": True,
-    "kills_sessions": False,
-    "label_support": True,
-    "dry_run": "real",
-}
 
 WRONG_PASSWORD = 12
 """How newer versions of restic end at a wrong password; older ones end with 1 and say so."""
@@ -52,12 +42,6 @@ class Opened:
 
 
 @rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
-
-
-@rotate.phase
 def plan(ask: Request) -> Answer:
     """Which key the leaked password opens. Changes nothing, takes no lock."""
     repository = Repository(ask)
@@ -66,13 +50,13 @@ def plan(ask: Request) -> Answer:
         raise Fail("network", "the repository does not answer", retryable=True)
     old = found.key or str(ask.old.get("id", ""))
     checks = [
-        _check("the leaked password opens a key", bool(found.key), old, f"it is {found.said}"),
-        _check("copies taken before are thought of", True, RESIDUAL, ""),
+        check("the leaked password opens a key", bool(found.key), f"it is {found.said}", found=old),
+        check("copies taken before are thought of", True, found=RESIDUAL),
     ]
     if "responder" in ask.secrets:
         apart = bool(other.key) and other.key != old
         checks.append(
-            _check("the responder's password is another one", apart, "", "it opens nothing else")
+            check("the responder's password is another one", apart, "it opens nothing else")
         )
     known = sorted(one["id"] for one in found.keys or other.keys)
     more = {"known": known, "old": {"id": old}, "checks": checks}
@@ -164,18 +148,13 @@ def observe(ask: Request) -> Answer:
     return Answer(more={"state": state})
 
 
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
-
-
 def _actions(ask: Request, old: str) -> list[dict[str, Any]]:
     where = ask.target["repository"]
     rows = (
         ("create", "add a key to", where, "both passwords open it", "remove it"),
         ("disable_old", f"remove key {old} of", where, RESIDUAL, "add the leaked password again"),
     )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 def _old(ask: Request) -> str:
@@ -251,7 +230,7 @@ class Repository:
     def _run(self, by: str, words: list[str], new: str = "") -> tuple[int, str, str]:
         with ExitStack() as pipes:
             values = [self.ask.secrets[slot] for slot in (by, new) if slot]
-            fds = [pipes.enter_context(_pipe(value)) for value in values]
+            fds = [pipes.enter_context(pipe(value)) for value in values]
             where = ["-r", self.ask.target["repository"], "--password-file", f"/dev/fd/{fds[0]}"]
             more = ["--new-password-file", f"/dev/fd/{fds[1]}"] if new else []
             try:
@@ -262,18 +241,6 @@ class Repository:
             except FileNotFoundError:
                 raise Fail("missing", "the program restic is not installed") from None
         return done.returncode, done.stdout, done.stderr
-
-
-@contextmanager
-def _pipe(text: str) -> Iterator[int]:
-    """The reading end of a pipe that holds a password."""
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, text.encode())
-        os.close(writing)
-        yield reading
-    finally:
-        os.close(reading)
 
 
 if __name__ == "__main__":

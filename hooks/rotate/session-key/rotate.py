@@ -23,7 +23,7 @@ import tempfile
 from typing import Any
 from urllib.parse import urlsplit
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
 
 rotate = script()
 
@@ -34,42 +34,23 @@ DJANGO_USER_SALT = "django.contrib.auth.models.AbstractBaseUser.get_session_auth
 
 
 @rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "client",
-                "overlap": "native",
-                "max_active": 0,
-                "reversible_disable": True,
-                "kills_sessions": True,
-                "label_support": False,
-                "dry_run": "real",
-            }
-        }
-    )
-
-
-@rotate.phase
 def plan(ask: Request) -> Answer:
     """Whether the leaked key is in the file, the file may be written, and the server be told."""
     keys, path = _keys(ask), ask.target["key_file"]
     leaked = ask.secrets.get("old")
     server = _pid(ask)
     checks = [
-        _check("the leaked key is in the file", leaked in keys, "", "is it another application's?"),
-        _check(
+        check("the leaked key is in the file", leaked in keys, "is it another application's?"),
+        check(
             "the file may be replaced",
             os.access(os.path.dirname(path) or ".", os.W_OK),
-            "",
             "run as the owner of its folder",
         ),
-        _check(
+        check(
             "the server can be told to read it again",
             not ask.target.get("pid_file") or _may_signal(server),
-            f"process {server}" if server else "somebody restarts it",
             "pid_file names no process that we may signal",
+            found=f"process {server}" if server else "somebody restarts it",
         ),
     ]
     more: dict[str, Any] = {
@@ -170,10 +151,6 @@ def observe(ask: Request) -> Answer:
 # -- the plan
 
 
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
-
-
 def _actions(ask: Request) -> list[dict[str, Any]]:
     file = ask.target["key_file"]
     beside = "both keys verify" if ask.target.get("dual_window") else "the old key is out at once"
@@ -182,8 +159,7 @@ def _actions(ask: Request) -> list[dict[str, Any]]:
         ("disable_old", "take the old key out of", file, "its sessions end", "rollback"),
         ("kill_derived", "look at", ask.target["check_url"], "everybody logs in again", None),
     )
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # -- the file

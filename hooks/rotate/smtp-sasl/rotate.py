@@ -26,25 +26,9 @@ import submission
 from login import is_private, offers_login, try_login
 
 from leakguard.rotate.host import Host, reach
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
 
 rotate = script()
-
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "alternating",
-    "max_active": 0,
-    "reversible_disable": True,
-    "kills_sessions": True,
-    "label_support": True,
-    "dry_run": "real",
-}
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -61,7 +45,7 @@ def plan(ask: Request) -> Answer:
             "checks": checks,
             "old": {"id": ask.target["user"]},
             "snapshot": {"user": _new_user(ask)},
-            "capabilities": CAPABILITIES | {"overlap": overlap},
+            "capabilities": {"overlap": overlap},
         }
     )
 
@@ -215,14 +199,14 @@ def _checks(host: Host, ask: Request, text: str) -> list[dict[str, Any]]:
     user, other, path = ask.target["user"], _new_user(ask), ask.target["passwd_file"]
     free = not _is_alternating(ask) or not passwd.account(text, other)
     return [
-        _check("the leaked account is in the passwd-file", bool(passwd.account(text, user)), user),
-        _check("the second account is free", free, other),
-        _check("the passwd-file can be changed", host.writable(path), path),
-        _check(
+        check("the leaked account is in the passwd-file", bool(passwd.account(text, user)), user),
+        check("the second account is free", free, other),
+        check("the passwd-file can be changed", host.writable(path), path),
+        check(
             "passwords cross no network in the clear", is_private(ask.target), ask.target["host"]
         ),
-        _check("the mail server offers a login", *offers_login(ask.target)),
-        _check("sessions can be found", *_sessions_visible(host, ask)),
+        check("the mail server offers a login", *offers_login(ask.target)),
+        check("sessions can be found", *_sessions_visible(host, ask)),
     ]
 
 
@@ -244,24 +228,16 @@ def _login(ask: Request, slot: str) -> str:
 def _actions(ask: Request) -> list[dict[str, Any]]:
     path, user, other = ask.target["passwd_file"], ask.target["user"], _new_user(ask)
     if _is_alternating(ask):
-        first = _action("create", f"add {other} to", path, "both accounts log in", "remove it")
+        first = action("create", f"add {other} to", path, "both accounts log in", "remove it")
     else:
         effect = "the old password is refused: clients fail until they have the new one"
-        first = _action("create", f"change {user} in", path, effect, "the old line back")
+        first = action("create", f"change {user} in", path, effect, "the old line back")
     return [
         first,
-        _action("disable_old", f"close {user} in", path, "it is refused", "the line back"),
-        _action("kill_derived", "end sessions on", ask.target["host"], "clients reconnect", None),
-        _action("destroy_old", f"strike {user}'s password in", path, "it is gone", None),
+        action("disable_old", f"close {user} in", path, "it is refused", "the line back"),
+        action("kill_derived", "end sessions on", ask.target["host"], "clients reconnect"),
+        action("destroy_old", f"strike {user}'s password in", path, "it is gone"),
     ]
-
-
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
-
-
-def _check(what: str, ok: bool, detail: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail}
 
 
 def _is_alternating(ask: Request) -> bool:

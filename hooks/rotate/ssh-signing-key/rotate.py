@@ -14,13 +14,12 @@ import base64
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-from keys import (
+from leakguard.rotate.host import Host, agent, reach
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts.ssh_keys import (
     KRL_MAGIC,
     entries,
     entry,
@@ -33,31 +32,13 @@ from keys import (
     without_key,
 )
 
-from leakguard.rotate.host import Host, agent, reach
-from leakguard.rotate.kit import Answer, Fail, Request, script
-
 rotate = script()
 
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 0,
-    "reversible_disable": True,
-    "kills_sessions": False,
-    "label_support": True,
-    "dry_run": "real",
-}
 
 DATED = re.compile(r',?\s*valid-(?:before|after)="?\d+Z?"?')
 """A period in the options of a line; a new key starts without one."""
 
 STATEMENT = b"leakguard asks whether this key is trusted\n"
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -208,21 +189,26 @@ def _checks(host: Host, ask: Request, lines: list[Any]) -> list[dict[str, Any]]:
     path, krl = ask.target["allowed_signers"], ask.target["revoked_keys"]
     dated = [one for one in lines if one.options != _undated(one.options)]
     checks = [
-        _check("the leaked key is trusted", bool(lines), "", "it is in no line: was it removed?"),
-        _check(
-            "allowed_signers can be changed", host.writable(path), path, f"act as owner: {path}"
+        check("the leaked key is trusted", bool(lines), "it is in no line: was it removed?"),
+        check(
+            "allowed_signers can be changed",
+            host.writable(path),
+            f"act as owner: {path}",
+            found=path,
         ),
-        _check("the list of revoked keys can be changed", host.writable(krl), krl, f"see {krl}"),
-        _check(
+        check(
+            "the list of revoked keys can be changed", host.writable(krl), f"see {krl}", found=krl
+        ),
+        check(
             "the list of revoked keys can be read",
             _readable(_revoked(host, ask)),
-            krl,
             "it is neither a KRL nor a list of keys: verifiers refuse everybody",
+            found=krl,
         ),
     ]
     if dated:
         why = "valid-before does not help: a signature may say any date; the key gets revoked"
-        checks.append(_check("the leaked key has no period", True, why, ""))
+        checks.append(check("the leaked key has no period", True, found=why))
     if ask.target.get("git_config"):
         checks.append(_git_check(host, ask))
     return checks
@@ -236,16 +222,12 @@ def _git_check(host: Host, ask: Request) -> dict[str, Any]:
     }
     wrong = [name for name, path in wanted.items() if _git_says(host, ask, name) != path]
     way = f"set {', '.join(wrong)} in {ask.target['git_config']}"
-    return _check("git reads both files", not wrong, "", way)
+    return check("git reads both files", not wrong, way)
 
 
 def _git_says(host: Host, ask: Request, name: str) -> str:
     ran = host.run(["git", "config", "--file", ask.target["git_config"], "--path", name])
     return ran.out.decode("utf-8", "replace").strip()
-
-
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
 
 
 def _actions(target: dict[str, Any]) -> list[dict[str, Any]]:
@@ -256,8 +238,7 @@ def _actions(target: dict[str, Any]) -> list[dict[str, Any]]:
         ("destroy_old", "revoke the old key in", krl,
          "nothing it ever signed verifies, whatever date it says", None),
     )  # fmt: skip
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # -- keys and files

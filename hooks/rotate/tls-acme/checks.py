@@ -8,7 +8,7 @@ from authority import Authority
 from pair import id_of_certificate, id_of_key, names, served
 
 from leakguard.rotate.host import Host
-from leakguard.rotate.kit import Fail, Request
+from leakguard.rotate.kit import Fail, Request, check
 
 
 def listeners(target: dict[str, Any]) -> list[str]:
@@ -27,12 +27,12 @@ def file_checks(host: Host, ask: Request, pem: bytes) -> list[dict[str, Any]]:
     same = leaked is None or id_of_key(leaked) == id_of_certificate(pem)
     writable = all(host.writable(target[name]) for name in ("certificate", "key"))
     return [
-        _check("the installed certificate is for the leaked key", same, target["certificate"]),
-        _check("the pair can be replaced", writable, target["certificate"]),
-        _check(
+        check("the installed certificate is for the leaked key", same, target["certificate"]),
+        check("the pair can be replaced", writable, target["certificate"]),
+        check(
             "a challenge can be laid", host.writable(target["webroot"] + "/x"), target["webroot"]
         ),
-        _check("the server's configuration is sound", *_is_sound(host, ask)),
+        check("the server's configuration is sound", *_is_sound(host, ask)),
     ]
 
 
@@ -40,9 +40,9 @@ def outside_checks(ask: Request, pem: bytes) -> list[dict[str, Any]]:
     """Beyond it: the CA and every listener."""
     wild = [name for name in names(pem) if name.startswith("*.")]
     return [
-        _check("every name can be proved over http", not wild, ", ".join(wild or names(pem))),
-        _check("the CA knows the account", *_is_known(ask)),
-        _check("the account's key is not the leaked one", *_is_other_key(ask, pem)),
+        check("every name can be proved over http", not wild, ", ".join(wild or names(pem))),
+        check("the CA knows the account", *_is_known(ask)),
+        check("the account's key is not the leaked one", *_is_other_key(ask, pem)),
         *(_serves(one, pem) for one in listeners(ask.target)),
     ]
 
@@ -73,10 +73,6 @@ def _is_other_key(ask: Request, pem: bytes) -> tuple[bool, str]:
 def _serves(listener: str, pem: bytes) -> dict[str, Any]:
     what = f"{listener} serves the installed certificate"
     try:
-        return _check(what, served(listener, names(pem)[0]) == id_of_certificate(pem), "")
+        return check(what, served(listener, names(pem)[0]) == id_of_certificate(pem))
     except Fail as fail:
-        return _check(what, False, fail.message)
-
-
-def _check(what: str, ok: bool, detail: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail}
+        return check(what, False, fail.message)

@@ -23,30 +23,15 @@ from checks import file_checks, listeners, outside_checks, run_test
 from pair import id_of_certificate, id_of_key, names, new_key, request, serial, served
 
 from leakguard.rotate.host import Host, reach
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, script
 
 rotate = script()
 
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "native",
-    "max_active": 0,
-    "reversible_disable": False,
-    "kills_sessions": False,
-    "label_support": False,
-    "dry_run": "real",
-}
 CHALLENGES = ".well-known/acme-challenge"
 ORDERED = ".leakguard-new"  # a certificate that came, and is not installed yet
 ASIDE = ".leakguard-old"  # what the server used before
 REVOKING = ".leakguard-revoking"  # the old certificate while the CA is being asked
 REVOKED = ".leakguard-revoked"  # and from when the CA has said yes
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -260,15 +245,11 @@ def _word_of_the_authority(ask: Request) -> str:
 def _actions(target: dict[str, Any]) -> list[dict[str, Any]]:
     pair, authority = target["certificate"], target["directory"]
     return [
-        _action("create", "order a certificate at", authority, "both are valid", "revoke it"),
-        _action("create", "replace", pair, "the server uses the new key", "the old pair back"),
-        _action("disable_old", "revoke at", authority, "the old certificate is void", None),
-        _action("destroy_old", "remove", target["key"] + ASIDE, "the host has lost it", None),
+        action("create", "order a certificate at", authority, "both are valid", "revoke it"),
+        action("create", "replace", pair, "the server uses the new key", "the old pair back"),
+        action("disable_old", "revoke at", authority, "the old certificate is void"),
+        action("destroy_old", "remove", target["key"] + ASIDE, "the host has lost it"),
     ]
-
-
-def _action(phase: str, verb: str, target: str, effect: str, undo: str | None) -> dict[str, Any]:
-    return {"phase": phase, "verb": verb, "target": target, "effect": effect, "undo": undo}
 
 
 def _served(ask: Request, listener: str) -> str:

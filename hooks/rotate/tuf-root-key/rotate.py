@@ -34,25 +34,9 @@ from repository import (
     write,
 )
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
 
 rotate = script()
-
-CAPABILITIES = {
-    "secret_origin": "client",
-    "overlap": "none",
-    "max_active": 0,
-    "reversible_disable": False,
-    "kills_sessions": True,
-    "label_support": False,
-    "dry_run": "real",
-}
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """What this script can do."""
-    return Answer(more={"capabilities": CAPABILITIES})
 
 
 @rotate.phase
@@ -179,27 +163,22 @@ def _checks(ask: Request, root: Any, old: str, roles: list[str]) -> list[dict[st
     more = max(0, threshold - len(held))
     stuck = fixed(_folder(ask), root, roles)
     return [
-        _check("the root lists the leaked key", bool(roles), ", ".join(roles), "which is it?"),
-        _check("there are keys for the next root", not more, "", f"{more} more: slot signers"),
-        _check("the metadata may be written", os.access(_folder(ask), os.W_OK), "", "act as owner"),
-        _check("clients take what is published", said == "accepted", "", f"it is {said}"),
-        _check(
+        check("the root lists the leaked key", bool(roles), "which is it?", found=", ".join(roles)),
+        check("there are keys for the next root", not more, f"{more} more: slot signers"),
+        check("the metadata may be written", os.access(_folder(ask), os.W_OK), "act as owner"),
+        check("clients take what is published", said == "accepted", f"it is {said}"),
+        check(
             "what it signed can be signed anew",
             not stuck,
-            "",
             f"lengths or hashes of {', '.join(stuck)} are stated: use the repository's own tool",
         ),
-        _check("no delegation names it", not _delegated(ask, root, old), "", "replace it there"),
+        check("no delegation names it", not _delegated(ask, root, old), "replace it there"),
     ]
 
 
 def _delegated(ask: Request, root: Any, old: str) -> bool:
     delegations = read(file_of(_folder(ask), root, "targets")).signed.delegations
     return delegations is not None and old in delegations.keys
-
-
-def _check(what: str, ok: bool, detail: str, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail if ok else otherwise}
 
 
 def _actions(root: Any, roles: list[str]) -> list[dict[str, Any]]:
@@ -211,8 +190,7 @@ def _actions(root: Any, roles: list[str]) -> list[dict[str, Any]]:
          None),
         ("kill_derived", "take old signatures off", again, "nobody asks for them", None),
     )  # fmt: skip
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [action(*row) for row in rows]
 
 
 # -- keys and roots

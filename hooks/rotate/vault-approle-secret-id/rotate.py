@@ -11,51 +11,33 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts import vault
 
 rotate = script()
 
-KINDS = {403: "permission", 404: "not_found", 412: "network", 429: "quota"}
 LABEL = "rotation"
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "issuer",
-                "overlap": "native",
-                "max_active": 0,
-                "reversible_disable": False,
-                "kills_sessions": True,
-                "label_support": True,
-                "dry_run": "real",
-            }
-        }
-    )
 
 
 @rotate.phase
 def plan(ask: Request) -> Answer:
     """Which secret id leaked, who else has one, and whether we may replace it."""
-    checks = _may(ask)
-    more: dict[str, Any] = {"known": [], "checks": checks, "actions": []}
-    if not all(check["ok"] for check in checks):
-        return Answer(more=more)
+    checks = vault.may(ask, ask.secret("admin"), _needed(ask))
+    if not all(one["ok"] for one in checks):
+        return Answer(more={"known": [], "checks": checks, "actions": []})
+    _role_id(ask)  # of a role that is not there, looking up a value is answered with a 500
     accessor, listed = _accessor(ask), _listed(ask)
     why = "it is destroyed or expired already, or another role's"
-    checks.append(_check("the leaked secret id is this role's", accessor in listed, why))
+    checks.append(check("the leaked secret id is this role's", accessor in listed, why))
     role = ask.target["role"]
-    rows: list[tuple[str, str, str, str, str | None]] = [
-        ("create", "create", f"secret id of {role}", "both open the role", "destroy it"),
-        ("disable_old", "destroy", accessor, "it opens the role no more", None),
-        ("kill_derived", "revoke", f"tokens of {role}", "who runs on one logs in again", None),
+    actions = [
+        action("create", "create", f"secret id of {role}", "both open the role", "destroy it"),
+        action("disable_old", "destroy", accessor, "it opens the role no more"),
+        action("kill_derived", "revoke", f"tokens of {role}", "who runs on one logs in again"),
     ]
-    more |= {"actions": _actions(rows), "known": listed, "old": {"id": accessor}}
+    more = {"actions": actions, "checks": checks, "known": listed, "old": {"id": accessor}}
     return Answer(more=more)
 
 
@@ -69,7 +51,7 @@ def create(ask: Request) -> Answer:
     for accessor in lost:
         _destroy(ask, accessor)
     body = {"metadata": json.dumps({LABEL: ask.rotation})}
-    made = _must(_admin(ask, "POST", f"{_role(ask)}/secret-id", body)).json()["data"]
+    made = vault.data(_admin(ask, "POST", f"{_role(ask)}/secret-id", body))
     return Answer(
         new={"id": made["secret_id_accessor"]},
         secrets={"new": made["secret_id"]},
@@ -146,8 +128,15 @@ def observe(ask: Request) -> Answer:
 
 
 def _role(ask: Request) -> str:
-    mount = (ask.target.get("mount") or "approle").strip("/")
-    return f"auth/{mount}/role/{quote(ask.target['role'], safe='')}"
+    return f"{_mount(ask)}/role/{quote(ask.target['role'], safe='')}"
+
+
+def _entrance(ask: Request) -> str:
+    return f"{_mount(ask)}/login"
+
+
+def _mount(ask: Request) -> str:
+    return f"auth/{(ask.target.get('mount') or 'approle').strip('/')}"
 
 
 def _known_accessor(ask: Request) -> str:
@@ -164,15 +153,16 @@ def _accessor(ask: Request) -> str:
     said = _admin(ask, "POST", f"{_role(ask)}/secret-id/lookup", {"secret_id": ask.secret("old")})
     if said.status_code == 204:
         raise Fail("not_found", "the leaked secret id is none of this role any more")
-    return str(_must(said).json()["data"]["secret_id_accessor"])
+    return str(vault.data(said)["secret_id_accessor"])
 
 
 def _listed(ask: Request) -> list[str]:
     said = _admin(ask, "GET", f"{_role(ask)}/secret-id?list=true")
+    if said.status_code in (400, 404):
+        _role_id(ask)  # no role, which is 400 or 404 by version, is not the same as none made
     if said.status_code == 404:
-        _must(_admin(ask, "GET", f"{_role(ask)}/role-id"))  # no role is not the same as none made
         return []
-    keys: list[str] = _must(said).json()["data"]["keys"]
+    keys: list[str] = vault.data(said)["keys"]
     return keys
 
 
@@ -186,18 +176,21 @@ def _label(ask: Request, accessor: str) -> str:
 
 def _destroy(ask: Request, accessor: str) -> None:
     body = {"secret_id_accessor": accessor}
-    _must(_admin(ask, "POST", f"{_role(ask)}/secret-id-accessor/destroy", body))
+    vault.must(_admin(ask, "POST", f"{_role(ask)}/secret-id-accessor/destroy", body))
+
+
+def _role_id(ask: Request) -> str:
+    return str(vault.data(_admin(ask, "GET", f"{_role(ask)}/role-id"))["role_id"])
 
 
 def _login(ask: Request, secret_id: str) -> str:
     """What Vault says to it. The token of a success is ended at once."""
-    mount = (ask.target.get("mount") or "approle").strip("/")
     try:
-        role_id = _must(_admin(ask, "GET", f"{_role(ask)}/role-id")).json()["data"]["role_id"]
-        body = {"role_id": role_id, "secret_id": secret_id}
-        said = _call(ask, "POST", f"auth/{mount}/login", body)
+        body = {"role_id": _role_id(ask), "secret_id": secret_id}
+        said = vault.call(ask, "POST", _entrance(ask), body)
         if said.status_code == 200:
-            _call(ask, "POST", "auth/token/revoke-self", token=said.json()["auth"]["client_token"])
+            token = said.json()["auth"]["client_token"]
+            vault.call(ask, "POST", "auth/token/revoke-self", token=token)
             return "accepted"
     except Fail as fail:
         return "unreachable" if fail.kind == "network" else "unknown"
@@ -207,21 +200,17 @@ def _login(ask: Request, secret_id: str) -> str:
 
 def _tokens(ask: Request) -> list[str]:
     """Accessors of the role's tokens which the new secret id did not open."""
-    listed = _must(_admin(ask, "GET", "auth/token/accessors?list=true")).json()["data"]["keys"]
-    mount = (ask.target.get("mount") or "approle").strip("/")
     found = []
-    for accessor in listed:
-        said = _admin(ask, "POST", "auth/token/lookup-accessor", {"accessor": accessor})
-        told = said.json().get("data", {}) if said.status_code == 200 else {}
+    for accessor, told in vault.tokens(ask).items():
         meta = told.get("meta") or {}
-        ours = told.get("path") == f"auth/{mount}/login"
-        if ours and meta.get("role_name") == ask.target["role"] and meta.get(LABEL) != ask.rotation:
+        ours = told.get("path") == _entrance(ask) and meta.get("role_name") == ask.target["role"]
+        if ours and meta.get(LABEL) != ask.rotation:
             found.append(accessor)
     return found
 
 
 def _admin(ask: Request, method: str, path: str, body: Any = None) -> Any:
-    return _call(ask, method, path, body, token=ask.secret("admin"))
+    return vault.call(ask, method, path, body, token=ask.secret("admin"))
 
 
 # What has to hold before
@@ -238,72 +227,6 @@ def _needed(ask: Request) -> dict[str, set[str]]:
         "auth/token/lookup-accessor": {"update"},
         "auth/token/revoke-accessor": {"update"},
     }
-
-
-def _may(ask: Request) -> list[dict[str, Any]]:
-    """What the acting token may, as Vault itself says."""
-    paths = _needed(ask)
-    said = _must(_call(ask, "POST", "sys/capabilities-self", {"paths": list(paths)},
-                       token=ask.secret("admin"))).json()  # fmt: skip
-    found = said.get("data", said)
-    checks = []
-    for path, wanted in paths.items():
-        can = set(found.get(path, ()))
-        lacks = set() if "root" in can else wanted - can
-        why = f"allow {', '.join(sorted(lacks))}"
-        checks.append(_check(f"the acting token may use {path}", not lacks, why))
-    return checks
-
-
-def _check(what: str, ok: bool, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": "" if ok else otherwise}
-
-
-def _actions(rows: list[tuple[str, str, str, str, str | None]]) -> list[dict[str, Any]]:
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-# Talking to Vault
-
-
-def _must(response: Any) -> Any:
-    status = response.status_code
-    if status >= 300:
-        again = status in (412, 429)
-        raise Fail(KINDS.get(status, "unsupported"), f"Vault answered {status}", retryable=again)
-    return response
-
-
-def _call(ask: Request, method: str, path: str, body: Any = None, *, token: str = "") -> Any:
-    """One request as `token`; as nobody when it is empty."""
-    import requests
-
-    url = f"{ask.target['address'].rstrip('/')}/v1/{path}"
-    _encrypted(url)
-    headers = {"X-Vault-Request": "true"} | ({"X-Vault-Token": token} if token else {})
-    if ask.target.get("namespace"):
-        headers["X-Vault-Namespace"] = ask.target["namespace"]
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = ask.target.get("ca_file") or True
-        try:
-            response = session.request(
-                method, url, json=body, headers=headers, timeout=(5, 15), allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code >= 500:
-        why = "is sealed or not ready" if response.status_code == 503 else "failed"
-        raise Fail("network", f"Vault {why} ({response.status_code})", retryable=True)
-    return response
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
 
 
 if __name__ == "__main__":

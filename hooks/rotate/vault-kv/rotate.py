@@ -11,20 +11,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script, state_by
+from leakguard.rotate.parts import vault, web
 
 rotate = script()
-
-KINDS = {403: "permission", 404: "not_found", 405: "unsupported", 412: "network", 429: "quota"}
-STALE = "check-and-set"
-
-
-@rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    names = ("reversible_disable", "kills_sessions", "label_support")
-    said = {"secret_origin": "client", "overlap": "none", "max_active": 0, "dry_run": "real"}
-    return Answer(more={"capabilities": said | dict.fromkeys(names, False)})
 
 
 @rotate.phase
@@ -33,11 +23,11 @@ def plan(ask: Request) -> Answer:
     if ask.secret("token") == ask.secrets.get("old"):
         way = "give a token that did not leak"
         return Answer(
-            more={"checks": [_check("the acting token is not the leaked one", False, way)]}
+            more={"checks": [check("the acting token is not the leaked one", False, way)]}
         )
-    checks = _may(ask)
+    checks = vault.may(ask, ask.secret("token"), _needed(ask))
     more: dict[str, Any] = {"actions": _actions(ask), "known": [], "checks": checks}
-    if all(check["ok"] for check in checks):
+    if all(one["ok"] for one in checks):
         version, data = _read(ask)
         checks += [_right_one(ask, data)]
         more["known"] = [str(version)]
@@ -82,8 +72,7 @@ def confirm(ask: Request) -> Answer:
 def observe(ask: Request) -> Answer:
     """Which value the last version holds, as far as we were given values to compare with."""
     version, data = _read(ask)
-    held = data.get(ask.target["field"])
-    state: dict[str, Any] = {slot: _state(ask, slot, held) for slot in ("old", "new")}
+    state = state_by(data.get(ask.target["field"]), ask.secrets)
     listed = [{"id": str(version), "state": "active", "label": ""}]
     return Answer(more={"state": state | {"credentials": listed}})
 
@@ -111,7 +100,7 @@ def _before(ask: Request) -> tuple[str, dict[str, Any]]:
     number = ask.plan.get("snapshot", {}).get("version", 0)
     was: dict[str, Any] = {}
     if number and not ask.dry_run:
-        _must(_call(ask, "POST", _where(ask, "undelete"), {"versions": [number]}))
+        vault.must(_call(ask, "POST", _where(ask, "undelete"), {"versions": [number]}))
         was = _call(ask, "GET", f"{_where(ask)}?version={number}").json()["data"]["data"] or {}
     value = ask.secrets.get("old") or was.get(ask.target["field"])
     if not value:
@@ -126,13 +115,13 @@ def _read(ask: Request) -> tuple[int, dict[str, Any]]:
     response = _call(ask, "GET", _where(ask))
     if response.status_code == 404 and response.json().get("data"):
         raise Fail("not_found", "the last version is deleted: write or undelete one first")
-    data = _must(response).json()["data"]
+    data = vault.data(response)
     return data["metadata"]["version"], data["data"]
 
 
 def _write(ask: Request, data: dict[str, Any], version: int) -> int:
     body = {"options": {"cas": version}, "data": data}
-    made: int = _must(_call(ask, "POST", _where(ask), body)).json()["data"]["version"]
+    made: int = vault.must(_call(ask, "POST", _where(ask), body)).json()["data"]["version"]
     return made
 
 
@@ -147,10 +136,10 @@ def _with(ask: Request, data: dict[str, Any], value: str, public: dict[str, Any]
 
 def _end_older(ask: Request, last: int) -> list[str]:
     """Delete or destroy what would still hand out another value; says which."""
-    how = ask.target.get("old_versions") or "delete"
+    how = _ending(ask)
     if how == "keep" or ask.dry_run:
         return []
-    found = _must(_call(ask, "GET", _where(ask, "metadata"))).json()["data"]["versions"]
+    found = vault.must(_call(ask, "GET", _where(ask, "metadata"))).json()["data"]["versions"]
     open_to_all = [
         int(number)
         for number, one in found.items()
@@ -161,7 +150,7 @@ def _end_older(ask: Request, last: int) -> list[str]:
     ended = sorted(number for number in open_to_all if _differs(ask, number))
     if not ended:
         return []
-    _must(_call(ask, "POST", _where(ask, how), {"versions": ended}))
+    vault.must(_call(ask, "POST", _where(ask, how), {"versions": ended}))
     words = "destroyed" if how == "destroy" else "deleted"
     return [f"{words} version {', '.join(map(str, ended))}"]
 
@@ -174,6 +163,10 @@ def _differs(ask: Request, number: int) -> bool:
     )
 
 
+def _ending(ask: Request) -> str:
+    return str(ask.target.get("old_versions") or "delete")
+
+
 def _where(ask: Request, what: str = "data") -> str:
     names = [quote(one, safe="") for one in ask.target["path"].strip("/").split("/")]
     return f"{(ask.target.get('mount') or 'secret').strip('/')}/{what}/{'/'.join(names)}"
@@ -182,115 +175,41 @@ def _where(ask: Request, what: str = "data") -> str:
 # What has to hold before
 
 
-def _may(ask: Request) -> list[dict[str, Any]]:
-    """What the token may do, as Vault itself says."""
-    needed = {_where(ask): {"read", "update"}}
-    if (ask.target.get("old_versions") or "delete") != "keep":
-        needed[_where(ask, ask.target.get("old_versions") or "delete")] = {"update"}
-        needed[_where(ask, "metadata")] = {"read"}
-    asked = _must(_call(ask, "POST", "sys/capabilities-self", {"paths": list(needed)})).json()
-    found = asked.get("data", asked)
-    checks = []
-    for path, wanted in needed.items():
-        can = set(found.get(path, ()))
-        lacks = set() if "root" in can else wanted - can
-        checks.append(
-            _check(f"the token may use {path}", not lacks, f"allow {', '.join(sorted(lacks))}")
-        )
-    return checks
+def _needed(ask: Request) -> dict[str, set[str]]:
+    how, needed = _ending(ask), {_where(ask): {"read", "update"}}
+    if how != "keep":
+        needed |= {_where(ask, how): {"update"}, _where(ask, "metadata"): {"read"}}
+    return needed
 
 
 def _right_one(ask: Request, data: dict[str, Any]) -> dict[str, Any]:
     what = "the field holds the value that leaked"
     held = data.get(ask.target["field"])
     if held is None:
-        return _check("the field is there", False, f"there are: {', '.join(sorted(data))}")
+        return check("the field is there", False, f"there are: {', '.join(sorted(data))}")
     if "old" not in ask.secrets or not ask.target.get("expect_old", True):
-        return _check(what, True, "")
+        return check(what, True)
     same = held == ask.secret("old")
-    return _check(what, same, "it holds another: the right field? if so, expect_old=false")
-
-
-def _check(what: str, ok: bool, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": "" if ok else otherwise}
+    return check(what, same, "it holds another: the right field? if so, expect_old=false")
 
 
 def _actions(ask: Request) -> list[dict[str, Any]]:
-    where, how = _where(ask), ask.target.get("old_versions") or "delete"
-    rows = [
-        (
-            "distribute",
-            "write",
-            where,
-            f"a new version; {how} older ones",
-            "write the old value again",
-        ),
-        ("confirm", "ask", ask.target.get("health_url") or where, "nothing changes", None),
+    where, effect = _where(ask), f"a new version; {_ending(ask)} older ones"
+    asked = ask.target.get("health_url") or where
+    return [
+        action("distribute", "write", where, effect, "write the old value again"),
+        action("confirm", "ask", asked, "nothing changes"),
     ]
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def _state(ask: Request, slot: str, held: Any) -> str:
-    if slot not in ask.secrets:
-        return "unknown"
-    return "active" if held == ask.secrets[slot] else "absent"
 
 
 def _has_read(ask: Request, url: str, version: int) -> bool:
     """Whether an address says that it has read this version or a later one."""
-    import requests
-
-    try:
-        said: Any = requests.get(url, timeout=(3, 5), allow_redirects=False).json()
-        for name in (ask.target.get("health_field") or "version").split("."):
-            said = said[name]
-        return int(said) >= version
-    except (requests.RequestException, ValueError, KeyError, TypeError):
-        return False
-
-
-# Talking to Vault
-
-
-def _must(response: Any) -> Any:
-    status = response.status_code
-    if status < 300:
-        return response
-    if status == 400 and STALE in response.text:
-        raise Fail("conflict", "somebody else wrote just now: plan again")
-    again = status in (412, 429)
-    raise Fail(KINDS.get(status, "unsupported"), f"Vault answered {status}", retryable=again)
+    seen = web.told(url, ask.target.get("health_field") or "version")
+    return str(seen).isdecimal() and int(seen) >= version
 
 
 def _call(ask: Request, method: str, path: str, body: Any = None) -> Any:
-    import requests
-
-    url = f"{ask.target['address'].rstrip('/')}/v1/{path}"
-    _encrypted(url)
-    headers = {"X-Vault-Token": ask.secret("token"), "X-Vault-Request": "true"}
-    if ask.target.get("namespace"):
-        headers["X-Vault-Namespace"] = ask.target["namespace"]
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = ask.target.get("ca_file") or True
-        try:
-            response = session.request(
-                method, url, json=body, headers=headers, timeout=(5, 15), allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code >= 500:
-        why = "is sealed or not ready" if response.status_code == 503 else "failed"
-        raise Fail("network", f"Vault {why} ({response.status_code})", retryable=True)
-    return response
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
+    return vault.call(ask, method, path, body, token=ask.secret("token"))
 
 
 if __name__ == "__main__":

@@ -13,71 +13,43 @@ from __future__ import annotations
 import base64
 import re
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts import vault
 
 rotate = script()
 
-KINDS = {403: "permission", 404: "not_found", 412: "network", 429: "quota"}
 CANARY = base64.b64encode(b"leakguard").decode()
 WRAPPED = re.compile(r"vault:v([0-9]+):")
 TOO_OLD = "too old"
 
 
 @rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "issuer",
-                "overlap": "native",
-                "max_active": 0,
-                "reversible_disable": True,
-                "kills_sessions": False,
-                "label_support": False,
-                "dry_run": "real",
-            }
-        }
-    )
-
-
-@rotate.phase
 def plan(ask: Request) -> Answer:
     """Which versions are open, how much is wrapped with them, and whether we may."""
-    checks = _may(ask)
-    more: dict[str, Any] = {"known": [], "checks": checks, "actions": []}
-    if not all(check["ok"] for check in checks):
-        return Answer(more=more)
+    checks = vault.may(ask, ask.secret("admin"), _needed(ask))
+    if not all(one["ok"] for one in checks):
+        return Answer(more={"known": [], "checks": checks, "actions": []})
     key = _key(ask)
     latest, least = key["latest_version"], key["min_decryption_version"]
-    count = len(_left(ask, latest + 1))
+    left = _left(ask, latest + 1)
     covered = bool(ask.target.get("wrapped")) or bool(ask.target.get("elsewhere"))
     why = "say where it is: wrapped=..., or elsewhere=true when nothing is left to wrap anew"
-    checks.append(_check("what the key wrapped is known", covered, why))
+    checks += [check("what the key wrapped is known", covered, why), _writable(ask, left)]
     name = ask.target["key"]
-    rows: list[tuple[str, str, str, str, str | None]] = [
-        ("create", "rotate", name, f"version {latest + 1} wraps from then on", "nothing has to"),
-        (
-            "disable_old",
-            "rewrap",
-            f"{count} values",
-            "the new version opens them",
-            "nothing has to",
+    closed, undo = "older versions open nothing", f"lower it to {least} again"
+    actions = [
+        action("create", "rotate", name, f"version {latest + 1} wraps from then on", "not needed"),
+        action(
+            "disable_old", "rewrap", f"{len(left)} values", "the new one opens them", "not needed"
         ),
-        (
-            "disable_old",
-            "raise min_decryption_version",
-            name,
-            "older versions open nothing",
-            f"lower it to {least} again",
-        ),
-        ("destroy_old", "trim", name, "older versions are gone", None),
+        action("disable_old", "raise min_decryption_version", name, closed, undo),
+        action("destroy_old", "trim", name, "older versions are gone"),
     ]
     snapshot = {"latest": latest, "least": least, "canary": _wrap(ask, latest)}
-    more |= {"actions": _actions(rows), "known": [str(latest)], "old": {"id": str(latest)}}
-    return Answer(more=more | {"snapshot": snapshot})
+    known = {"known": [str(latest)], "old": {"id": str(latest)}, "snapshot": snapshot}
+    return Answer(more={"actions": actions, "checks": checks} | known)
 
 
 @rotate.phase
@@ -91,7 +63,7 @@ def create(ask: Request) -> Answer:
     if ask.dry_run:
         return Answer(observed=[f"version {planned + 1} would be made"])
     if not done:
-        _must(_admin(ask, "POST", f"{_path(ask)}/rotate", {}))
+        vault.must(_admin(ask, "POST", f"{_path(ask)}/rotate", {}))
     version = planned + 1
     return Answer(
         "already" if done else "done",
@@ -161,8 +133,10 @@ def destroy_old(ask: Request) -> Answer:
         raise Fail("conflict", "older versions are not closed yet")
     if not ask.dry_run:
         if key.get("min_encryption_version", 0) < version:
-            _must(_admin(ask, "POST", f"{_path(ask)}/config", {"min_encryption_version": version}))
-        _must(_admin(ask, "POST", f"{_path(ask)}/trim", {"min_available_version": version}))
+            vault.must(
+                _admin(ask, "POST", f"{_path(ask)}/config", {"min_encryption_version": version})
+            )
+        vault.must(_admin(ask, "POST", f"{_path(ask)}/trim", {"min_available_version": version}))
     return Answer(observed=[f"versions before {version} are gone"])
 
 
@@ -203,8 +177,7 @@ def _mount(ask: Request) -> str:
 
 
 def _key(ask: Request) -> dict[str, Any]:
-    found: dict[str, Any] = _must(_admin(ask, "GET", _path(ask))).json()["data"]
-    return found
+    return vault.data(_admin(ask, "GET", _path(ask)))
 
 
 def _planned(ask: Request) -> int:
@@ -224,8 +197,8 @@ def _new(ask: Request) -> int:
 def _wrap(ask: Request, version: int) -> str:
     """A canary, wrapped with one version; nothing secret is in it, and nothing is stored."""
     path = f"{_mount(ask)}/encrypt/{quote(ask.target['key'], safe='')}"
-    said = _must(_admin(ask, "POST", path, {"plaintext": CANARY, "key_version": version}))
-    return str(said.json()["data"]["ciphertext"])
+    body = {"plaintext": CANARY, "key_version": version}
+    return str(vault.data(_admin(ask, "POST", path, body))["ciphertext"])
 
 
 def _open(ask: Request, wrapped: str) -> str:
@@ -240,7 +213,7 @@ def _open(ask: Request, wrapped: str) -> str:
 
 
 def _configure(ask: Request, least: int) -> None:
-    _must(_admin(ask, "POST", f"{_path(ask)}/config", {"min_decryption_version": least}))
+    vault.must(_admin(ask, "POST", f"{_path(ask)}/config", {"min_decryption_version": least}))
 
 
 # What it wrapped
@@ -256,7 +229,7 @@ def _paths(ask: Request, folder: str) -> list[str]:
     if said.status_code == 404:
         return []
     found = []
-    for name in _must(said).json()["data"]["keys"]:
+    for name in vault.data(said)["keys"]:
         path = f"{folder}{name}"
         found += _paths(ask, path) if name.endswith("/") else [path]
     return found
@@ -266,7 +239,7 @@ def _read(ask: Request, path: str) -> tuple[int, dict[str, Any]]:
     said = _admin(ask, "GET", _kv(ask, "data", path))
     if said.status_code == 404:
         return 0, {}  # deleted since it was listed, or only its history is left
-    data = _must(said).json()["data"]
+    data = vault.data(said)
     return data["metadata"]["version"], data["data"]
 
 
@@ -297,8 +270,8 @@ def _rewrap(ask: Request, path: str, version: int) -> None:
     }
     body = {"options": {"cas": at}, "data": made}
     said = _admin(ask, "POST", _kv(ask, "data", path), body)
-    if not (said.status_code == 400 and "check-and-set" in said.text):
-        _must(said)
+    if not (said.status_code == 400 and vault.STALE in said.text):
+        vault.must(said)
 
 
 def _anew(ask: Request, wrapped: str) -> str:
@@ -306,11 +279,11 @@ def _anew(ask: Request, wrapped: str) -> str:
     said = _admin(ask, "POST", path, {"ciphertext": wrapped})
     if said.status_code == 400:
         raise Fail("conflict", "a value below `wrapped` was wrapped by another key")
-    return str(_must(said).json()["data"]["ciphertext"])
+    return str(vault.data(said)["ciphertext"])
 
 
 def _admin(ask: Request, method: str, path: str, body: Any = None) -> Any:
-    return _call(ask, method, path, body, token=ask.secret("admin"))
+    return vault.call(ask, method, path, body, token=ask.secret("admin"))
 
 
 # What has to hold before
@@ -324,70 +297,13 @@ def _needed(ask: Request) -> dict[str, set[str]]:
     return paths
 
 
-def _may(ask: Request) -> list[dict[str, Any]]:
-    """What the acting token may, as Vault itself says."""
-    paths = _needed(ask)
-    said = _must(_call(ask, "POST", "sys/capabilities-self", {"paths": list(paths)},
-                       token=ask.secret("admin"))).json()  # fmt: skip
-    found = said.get("data", said)
-    checks = []
-    for path, wanted in paths.items():
-        can = set(found.get(path, ()))
-        lacks = set() if "root" in can else wanted - can
-        why = f"allow {', '.join(sorted(lacks))}"
-        checks.append(_check(f"the acting token may use {path}", not lacks, why))
-    return checks
-
-
-def _check(what: str, ok: bool, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": "" if ok else otherwise}
-
-
-def _actions(rows: list[tuple[str, str, str, str, str | None]]) -> list[dict[str, Any]]:
-    names = ("phase", "verb", "target", "effect", "undo")
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-# Talking to Vault
-
-
-def _must(response: Any) -> Any:
-    status = response.status_code
-    if status >= 300:
-        again = status in (412, 429)
-        raise Fail(KINDS.get(status, "unsupported"), f"Vault answered {status}", retryable=again)
-    return response
-
-
-def _call(ask: Request, method: str, path: str, body: Any = None, *, token: str = "") -> Any:
-    """One request as `token`; as nobody when it is empty."""
-    import requests
-
-    url = f"{ask.target['address'].rstrip('/')}/v1/{path}"
-    _encrypted(url)
-    headers = {"X-Vault-Request": "true"} | ({"X-Vault-Token": token} if token else {})
-    if ask.target.get("namespace"):
-        headers["X-Vault-Namespace"] = ask.target["namespace"]
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = ask.target.get("ca_file") or True
-        try:
-            response = session.request(
-                method, url, json=body, headers=headers, timeout=(5, 15), allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise Fail("network", type(error).__name__, retryable=True) from None
-    if response.status_code >= 500:
-        why = "is sealed or not ready" if response.status_code == 503 else "failed"
-        raise Fail("network", f"Vault {why} ({response.status_code})", retryable=True)
-    return response
-
-
-def _encrypted(url: str) -> None:
-    """A token never leaves this machine in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Fail("unsupported", "tokens are sent over https only: use an https address")
+def _writable(ask: Request, left: list[tuple[str, str]]) -> dict[str, Any]:
+    """Whether what is to be wrapped anew can be written, said in one line for all of it."""
+    needed = {_kv(ask, "data", path): {"read", "update"} for path, _ in left}
+    may = vault.may(ask, ask.secret("admin"), needed) if needed else []
+    closed = [path for path, one in zip(needed, may, strict=True) if not one["ok"]]
+    why = f"allow read, update: {', '.join(closed[:5])}"
+    return check("the acting token may write what the key wrapped", not closed, why)
 
 
 if __name__ == "__main__":

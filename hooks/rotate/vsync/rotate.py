@@ -19,7 +19,7 @@ import shlex
 import subprocess
 from typing import Any
 
-from leakguard.rotate.kit import Answer, Fail, Request, script
+from leakguard.rotate.kit import Answer, Fail, Request, check, script
 
 rotate = script()
 
@@ -29,42 +29,24 @@ COPIES = "bundles fetched before stay readable with the old passphrase"
 
 
 @rotate.phase
-def describe(_: Request) -> Answer:
-    """The same as the manifest says."""
-    return Answer(
-        more={
-            "capabilities": {
-                "secret_origin": "client",
-                "overlap": "none",
-                "max_active": 1,
-                "reversible_disable": False,
-                "kills_sessions": False,
-                "label_support": True,
-                "dry_run": "simulated",
-            }
-        }
-    )
-
-
-@rotate.phase
 def plan(ask: Request) -> Answer:
     """Whether vsync is set up here, and the leaked passphrase is the present one."""
     env = ask.target["env"]
     ready = _run(ask, "status", "") == 0
-    checks = [_check("vsync reaches the environment", ready, "run its status by hand")]
+    checks = [check("vsync reaches the environment", ready, "run its status by hand")]
     said = _opens(ask, ask.secrets["old"]) if ready and "old" in ask.secrets else "unknown"
     why = f"it is {said}: vsync needs the present one to encrypt anew"
-    checks.append(_check("the leaked passphrase is the present one", said == "accepted", why))
+    checks.append(check("the leaked passphrase is the present one", said == "accepted", why))
     observed = [COPIES]
     if "config" in ask.secrets:
         config = _unpacked(ask.secret("config"))
         about = {name: config[name] for name in SHOWN if name in config}
         observed.append(f"the configuration is for {json.dumps(about, sort_keys=True)}")
         same = config.get("env") in (None, env)
-        checks.append(_check("the configuration is this environment's", same, "it is another's"))
+        checks.append(check("the configuration is this environment's", same, "it is another's"))
         both = bool(ask.target.get("key_id")) and "iam_secret" in ask.secrets
         why = "rotate it with aws-iam-access-key, then give key_id and iam_secret"
-        checks.append(_check("there is another IAM key", both, why))
+        checks.append(check("there is another IAM key", both, why))
     rows = (("create", "encrypt anew", env, "the old passphrase opens no later bundle", None),)
     names = ("phase", "verb", "target", "effect", "undo")
     actions = [dict(zip(names, row, strict=True)) for row in rows]
@@ -182,10 +164,6 @@ def _repacked(ask: Request) -> str:
     config |= {fields[0]: ask.target["key_id"], fields[1]: ask.secret("iam_secret")}
     packed = gzip.compress(json.dumps(config).encode(), mtime=0)
     return PREFIX + base64.b64encode(packed).decode()
-
-
-def _check(what: str, ok: bool, otherwise: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": "" if ok else otherwise}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""SSH keys as text: lines of authorized_keys, public halves, fingerprints, revocation lists."""
+"""SSH keys as text: pairs, public halves, fingerprints, the lines and lists they stand in."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from leakguard.rotate.kit import Fail
 
@@ -61,21 +62,24 @@ def without_key(text: str, key_id: str) -> str:
     return "".join(kept)
 
 
+def bare(public: str) -> str:
+    """`type base64` without a comment."""
+    return " ".join(public.split()[:2])
+
+
 def fingerprint(public: str) -> str:
     """The SHA256 fingerprint of `type base64 ...`."""
     digest = hashlib.sha256(base64.b64decode(public.split()[1])).digest()
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
-def new_pair() -> tuple[str, str]:
-    """A fresh Ed25519 key: the private half in OpenSSH's form, and `type base64`."""
+def new_pair(kind: str = "ssh-ed25519") -> tuple[str, str]:
+    """A fresh key of a kind: the private half in OpenSSH's form, and `type base64`."""
     from cryptography.hazmat.primitives import serialization as form
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    key = Ed25519PrivateKey.generate()
+    key = _new_key(kind)
     private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption())
-    public = key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH)
-    return private.decode(), public.decode()
+    return private.decode(), _public(key)
 
 
 def public_half(private: str) -> str:
@@ -135,5 +139,22 @@ def _string(data: bytes) -> tuple[bytes, bytes]:
 def _pem_public(private: str) -> str:
     from cryptography.hazmat.primitives import serialization as form
 
-    key = form.load_pem_private_key(private.encode(), None)
-    return key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
+    return _public(form.load_pem_private_key(private.encode(), None))
+
+
+def _public(key: Any) -> str:
+    from cryptography.hazmat.primitives import serialization as form
+
+    public: bytes = key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH)
+    return public.decode()
+
+
+def _new_key(kind: str) -> Any:
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    if kind == "ssh-rsa":
+        return rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    if kind.startswith("ecdsa-sha2-"):
+        return ec.generate_private_key(ec.SECP256R1())
+    return Ed25519PrivateKey.generate()
