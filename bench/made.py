@@ -28,7 +28,7 @@ SCALE = 0.2
 ALIKE = 6
 """So many rows of one kind of file whose names end in the same words."""
 
-WEIGHT = 0.5
+WEIGHT = 1.0
 """What such a row counts beside a labelled one."""
 
 

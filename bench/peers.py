@@ -24,6 +24,7 @@ class Job(Enum):
     HOOK = "hook"  # look at what is staged
     TREE = "tree"  # look at the checked-out files
     HISTORY = "history"  # look at every version of every file on every branch
+    LOG = "log"  # look at the finished log of a job
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ KINGFISHER_JOBS = {
     Job.TREE: f"scan {{repo}} --git-history none --exclude .git {KINGFISHER}",
     # Given the working tree it reads that too; given .git it would read the pack as a file.
     Job.HISTORY: f"scan {{repo}}/.git --exclude .git {KINGFISHER}",
+    Job.LOG: f"scan {{file}} --git-history none --max-file-size 4096 {KINGFISHER}",
 }
 
 LEAKGUARD = Spec(
@@ -90,6 +92,7 @@ LEAKGUARD = Spec(
         Job.HOOK: "hook pre-commit",
         Job.TREE: "scan {repo}",
         Job.HISTORY: "scan --history --all",
+        Job.LOG: "logs {file}",
     },
     found=frozenset({1}),
     cache="LEAKGUARD_CACHE",
@@ -149,7 +152,7 @@ SPECS = (
     Spec(
         "detect-secrets-hook",
         "detect-secrets-hook",
-        {Job.HOOK: "--no-verify {file}"},
+        {Job.HOOK: "--no-verify {file}", Job.LOG: "--no-verify {file}"},
         frozenset({1}),
     ),
     Spec(

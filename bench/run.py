@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import make_log
 import make_repos
 import measure
 import peers
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 
     from make_repos import Repo
 
-CASES = ("hook", "tree", "history", "first", "growth")
-RUNS = {"hook": 15, "tree": 5, "history": 3, "first": 5, "growth": 3}
-QUICK_RUNS = {"hook": 5, "tree": 2, "history": 2, "first": 2, "growth": 1}
+CASES = ("hook", "tree", "history", "logs", "first", "growth")
+RUNS = {"hook": 15, "tree": 5, "history": 3, "logs": 5, "first": 5, "growth": 3}
+QUICK_RUNS = {"hook": 5, "tree": 2, "history": 2, "logs": 2, "first": 2, "growth": 1}
 SLOW_SECONDS = 20  # a tool that takes longer is run less often
 SLOW_RUNS = 2
 GROWTH_TOOLS = (peers.LEAKGUARD.name, peers.FLOOR, peers.FLOOR_UNORDERED)
@@ -158,6 +159,21 @@ class Bench:
         lines = self.race("history", list(self.contenders(Job.HISTORY, self.large())))
         return Table("history", title, lines)
 
+    def logs(self) -> Table:
+        """Measure a finished log of a job."""
+        size = 20 if self.quick else 200
+        log, leaky = make_log.ensure(self.folder, size), make_log.ensure(self.folder, 1, leak=True)
+        entrants = []
+        for tool in self.tools:
+            command = order(tool, Job.LOG, self.folder, str(log))
+            planted = order(tool, Job.LOG, self.folder, str(leaky))
+            if command and planted:
+                code = measure.run(planted, self.timeout).code
+                proof = "yes" if code in tool.spec.found else "NO"
+                given = lambda command=command: command  # noqa: E731 - bound now
+                entrants.append(Contender(tool.name, tool, given, log.stat().st_size / 1e6, proof))
+        return Table("logs", f"logs: the log of a job, {size} MB", self.race("logs", entrants))
+
     def first(self) -> Table:
         """Measure the hook with an empty cache, as after an install."""
         warm = [one for one in self.contenders(Job.HOOK, 1) if one.tool.spec.cache]
@@ -175,7 +191,7 @@ class Bench:
         wanted = [one.name for one in self.tools] if self.picked else list(GROWTH_TOOLS)
         entrants = [
             Contender(f"{one.label}, {job.value} {scale}x", one.tool, one.command, one.megabytes)
-            for job in Job
+            for job in (Job.HOOK, Job.TREE, Job.HISTORY)
             for scale in scales
             for one in self.contenders(job, scale)
             if one.tool.name in wanted

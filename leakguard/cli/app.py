@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 
 import click
@@ -158,7 +159,7 @@ def _complain(error: click.ClickException, arguments: list[str]) -> None:
     from leakguard.report.style import clean
 
     text = console.unsaid(_sentence(error.format_message()), arguments)
-    click.echo("error: " + "\n".join(map(clean, text.split("\n"))), err=True)
+    console.show("error: " + "\n".join(map(clean, text.split("\n"))) + "\n", sys.stderr)
 
 
 def _sentence(text: str) -> str:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -19,38 +16,16 @@ from leakguard import exits
 from leakguard.ci import span as spans
 from leakguard.ci.event import Event, Kind, Payload, Service
 from leakguard.ci.services import SERVICES, recognise
-from leakguard.cli import ci_scan, console, gate
+from leakguard.cli import ci_scan, console, gate, outlets
 from leakguard.cli.scan import cores
 from leakguard.errors import UnreadError, UsageError
-from leakguard.finding import Outcome, Scanned
+from leakguard.finding import Outcome
 from leakguard.read import repository
 from leakguard.report import FORMATS
-from leakguard.report.escape import markdown
 from leakguard.report.layout import fold
-from leakguard.report.style import Style, words
-from leakguard.report.wording import HISTORY
-from leakguard.rule import SEVERITIES, TIERS
-
-FILES = {
-    "sarif": "SARIF 2.1.0",
-    "gitlab": "GitLab's secret detection report",
-    "code-quality": "GitLab's code quality report",
-    "junit": "JUnit",
-    "json": "leakguard's own JSON",
-    "csv": "CSV",
-    "html": "a page for people",
-}
-"""Reports that go to a file, by the name of their format and option."""
+from leakguard.report.style import defused, words
 
 MAX_PAYLOAD = 64 * 1024 * 1024
-_NEVER = "never"
-
-
-def _file_options(command: Callable[..., int]) -> Callable[..., int]:
-    for name, what in reversed(FILES.items()):
-        command = click.option(f"--{name}", name.replace("-", "_"), metavar="FILE",
-                               help=f"Write {what} there.")(command)  # fmt: skip
-    return command
 
 
 @click.command()
@@ -67,20 +42,8 @@ def _file_options(command: Callable[..., int]) -> Callable[..., int]:
     help="Whose configuration and allowances hold: of a proposed change the base's.",
 )
 @click.option("--config", metavar="FILE", help="A configuration instead of .leakguard.yml.")
-@click.option(
-    "--fail-on",
-    type=click.Choice([*SEVERITIES, *TIERS, _NEVER]),
-    help="The least severity or confidence that fails; default: what the policy says.",
-)
-@click.option(
-    "--annotations",
-    type=click.Choice(["auto", "github", "azure", "teamcity", "none"]),
-    default="auto",
-    show_default=True,
-    help="Marks beside the code, in the service's own form.",
-)
-@click.option("--summary", metavar="FILE", help="The job's summary, in Markdown.")
-@_file_options
+@outlets.fail_on
+@outlets.options()
 @click.option("--respond", metavar="DIR", help="Open incidents for what blocks; write them there.")
 @click.option("--explain", is_flag=True, help="Say what decided each finding's confidence.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Readers beside each other.")
@@ -108,7 +71,9 @@ def command(
     if top is None:
         raise UsageError("this is not a git repository", "check it out first")
     service = recognise(os.environ)
-    to_files = partial(_write, service=service, files=files, summary=summary, explain=explain)
+    out = outlets.Outlets(
+        service, files, summary=summary, annotations=annotations, explain=explain
+    )  # fmt: skip
     line = service.full_history if service else ""
     try:
         event = _by_hand(base, head, span, service, top) or event_here(service)
@@ -116,19 +81,21 @@ def command(
         outcome = _scan(found, top, paths, config or "", jobs or cores(), line)
         notes = _notes(found, top, config)
     except UnreadError as problem:
-        outcome = _unread(problem)
-        to_files(outcome, [])
-        _annotate(outcome, service, annotations)
+        outcome = outlets.unread(problem, "ci", "changed file")
+        out.write(outcome)
+        out.summarise(outcome, [])
+        out.annotate(outcome)
         raise
     outcome = _judged(outcome, found, fail_on)
-    to_files(outcome, notes)
+    out.write(outcome)
+    out.summarise(outcome, notes)
     _show(outcome, notes, explain)
-    _annotate(outcome, service, annotations)
+    out.annotate(outcome)
     if respond and outcome.blocking:  # by name: the gate does not know the response
         opened = import_module("leakguard.cli.ci_respond").respond
         opened(outcome, top, service.name if service else "pipeline", respond)
     code = gate.exit_code(outcome)
-    if fail_on == _NEVER and code == exits.FOUND:
+    if fail_on == outlets.NEVER and code == exits.FOUND:
         return exits.UNREAD if outcome.unread else exits.CLEAN
     return code
 
@@ -222,18 +189,9 @@ def _scan(
         ) from None  # fmt: skip
 
 
-def _unread(problem: UnreadError) -> Outcome:
-    """An outcome for the reports of a run that could not look: they must not be missing, or old."""
-    why = "; ".join(said.replace("; ", ", ") for said in (problem.message, *problem.hints[:1]))
-    return Outcome("ci", (), Scanned("changed file"), unread=((HISTORY, why),), ended=time.time())
-
-
 def _judged(outcome: Outcome, found: spans.Span, fail_on: str | None) -> Outcome:
     """The outcome with its scope said, and with the threshold that the pipeline asks for."""
-    if fail_on in SEVERITIES:
-        outcome = replace(outcome, block_severity=fail_on)
-    elif fail_on in TIERS:
-        outcome = replace(outcome, block_confidence=fail_on)
+    outcome = outlets.with_threshold(outcome, fail_on)
     policy = f"; policy of {found.policy[:7]}" if found.policy else ""
     scope = f"{found.event.title}: {found.words}{policy}"
     return replace(outcome, scanned=replace(outcome.scanned, scope=scope))
@@ -256,60 +214,7 @@ def _notes(found: spans.Span, top: str, config: str | None) -> list[str]:
     return notes
 
 
-# The reports
-
-
-def _write(
-    outcome: Outcome, notes: list[str], *, service: Service | None,
-    files: Mapping[str, str | None], summary: str | None, explain: bool,
-) -> None:  # fmt: skip
-    style = Style(colour=False, links=False)
-    for name in FILES:
-        path = files.get(name.replace("-", "_"))
-        if path:
-            _save(path, FORMATS[name](outcome, style, explain), "w")
-    asked = summary
-    if asked is None and service is not None and service.summary:
-        asked = os.environ.get(service.summary)
-    if asked:
-        text = FORMATS["summary"](outcome, style, explain).rstrip("\n")
-        said = "".join(f"- {markdown(note)}\n" for note in notes)
-        _save(asked, f"{text}\n\n{said}\n", "a" if summary is None else "w")
-
-
-def _save(path: str, text: str, mode: str) -> None:
-    folder = os.path.dirname(path)
-    try:
-        if folder:
-            os.makedirs(folder, exist_ok=True)
-        with open(path, mode, encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-    except OSError as error:
-        raise UsageError(f"cannot write {path!r}", cause=error.strerror or "") from None
-
-
 def _show(outcome: Outcome, notes: list[str], explain: bool) -> None:
     text = FORMATS["text"](outcome, console.style(sys.stdout), explain)
     said = "".join(f"{line}\n" for note in notes for line in fold("note: ", words(note), 2))
     console.show(defused(f"{said}\n{text}" if outcome.findings or outcome.unread else said + text))
-
-
-def _annotate(outcome: Outcome, service: Service | None, annotations: str) -> None:
-    """The service's own commands; the sentence that ends them was told already."""
-    wanted = annotations
-    if wanted == "auto":
-        wanted = service.annotations if service else ""
-    if wanted not in ("none", ""):
-        lines = FORMATS[wanted](outcome, Style(colour=False, links=False), False).splitlines(True)
-        console.show("".join(line for line in lines if line.startswith(("::", "##"))))
-
-
-def defused(text: str) -> str:
-    """`text` without what a service that reads the log would obey.
-
-    A file's name or line may hold `::add-path::` or `##vso[...]`; GitHub obeys
-    the first at the start of a line, the others anywhere.
-    """
-    text = text.replace("##[", "# #[").replace("##vso[", "# #vso[")
-    text = text.replace("##teamcity[", "# #teamcity[")
-    return re.sub(r"(?m)^([ \t]*):(?=:)", r"\1: ", text)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from leakguard.errors import ConfigError, LeakguardError, Place, UnreadError
-from leakguard.report.style import Style
+from leakguard.report.style import Style, defused
 
 
 def style(stream: TextIO | None, choice: str = "auto") -> Style:
@@ -28,13 +28,16 @@ def style(stream: TextIO | None, choice: str = "auto") -> Style:
 
 
 def show(text: str, stream: TextIO | None = None) -> None:
-    """Print; what the terminal's encoding cannot show is escaped.
+    """Print; what the terminal's encoding cannot show is escaped, and standard error, where
+    only words for people go, never commands a CI runner.
 
     Raises UnreadError when a report cannot be written: nobody knows the result.
     """
     stream = stream or sys.stdout
     if stream is None:
         return  # closed by whoever started us; the exit status still tells
+    if stream is sys.stderr:
+        text = defused(text)
     encoding = stream.encoding or "utf-8"
     try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))

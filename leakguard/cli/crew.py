@@ -35,7 +35,15 @@ class Suspect(NamedTuple):
     name: str
 
 
-Item = Tally | Suspect | Unread
+class Stretch(NamedTuple):
+    """A slice of a log that was read: how many lines it has, whether it names a step."""
+
+    name: str
+    lines: int
+    steps: bool
+
+
+Item = Tally | Suspect | Stretch | Unread
 
 
 def share(
@@ -130,7 +138,9 @@ class _Reader:
         os.waitpid(self._pid, 0)
 
 
-_KINDS: dict[str, Callable[..., Item]] = {kind.__name__: kind for kind in (Tally, Suspect, Unread)}
+_KINDS: dict[str, Callable[..., Item]] = {
+    kind.__name__: kind for kind in (Tally, Suspect, Stretch, Unread)
+}
 
 
 def _work(numbers: int, read: Callable[[int], Iterable[Item]], out: int) -> None:

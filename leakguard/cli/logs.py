@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
-import stat
 import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from leakguard import exits
-from leakguard.blob import Blob, Origin, Unread
+from leakguard.blob import Unread
 from leakguard.ci import base_policy
 from leakguard.ci import span as spans
 from leakguard.ci.services import recognise
-from leakguard.cli import console
+from leakguard.cli import console, logs_scan, outlets
 from leakguard.cli.ci import event_here
 from leakguard.cli.gate import Gate, exit_code
+from leakguard.cli.scan import cores
 from leakguard.errors import RefusedError, UnreadError, UsageError
-from leakguard.finding import Candidate, Outcome
+from leakguard.finding import Outcome
 from leakguard.load import recent
 from leakguard.load.pack import open_pack
-from leakguard.read import ci_log, ci_log_dump, ci_log_files, repository
-from leakguard.read.ci_log_files import Log
-from leakguard.read.ci_log_views import views
+from leakguard.read import ci_log_dump, repository
 from leakguard.report import FORMATS
 from leakguard.report.layout import fold
-from leakguard.report.style import clean, words
+from leakguard.report.style import clean, defused, words
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 STANDARD_INPUT = "(standard input)"
-GIB = 1024**3
 
 
 @click.command()
@@ -62,6 +58,9 @@ GIB = 1024**3
     help="How to report: " + ", ".join(sorted(FORMATS)) + ".")  # fmt: skip
 @click.option("--output", metavar="FILE", help="Write the report there instead of printing it.")
 @click.option("--explain", is_flag=True, help="Say what decided each finding's confidence.")
+@outlets.fail_on
+@outlets.options(without="gitlab")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Readers beside each other.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 for findings; failures keep their code.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
               show_default=True, help="Colour of the text report.")  # fmt: skip
@@ -69,7 +68,8 @@ def command(
     files: tuple[str, ...], github: str | None, gitlab: str | None, jenkins: str | None,
     repo: str | None, artifacts: bool, max_size: int, keep: str | None, delete: bool, yes: bool,
     policy: str, respond: str | None, shape: str, output: str | None, explain: bool,
-    exit_zero: bool, color: str,
+    fail_on: str | None, annotations: str, summary: str | None, jobs: int | None,
+    exit_zero: bool, color: str, **paths: str | None,
 ) -> int:  # fmt: skip
     """Look for secrets in finished CI logs, and in archives of them.
 
@@ -80,7 +80,7 @@ def command(
 
     \b
     Examples:
-      leakguard logs build.log logs.zip
+      leakguard logs build.log logs.zip --sarif leaks.sarif --html leaks.html
       make test 2>&1 | leakguard logs -
       leakguard logs --github 123456 --repo OWNER/NAME --artifacts
       leakguard logs --gitlab 123456 --repo GROUP/NAME --delete
@@ -96,23 +96,47 @@ def command(
         raise UsageError("--delete, --artifacts, --keep and --repo go with a run to fetch")
     if yes and not delete:
         raise UsageError("--yes goes with --delete")
-    report = Report(shape, output, explain, color)
+    service = recognise(os.environ)
+    out = outlets.Outlets(service, paths, summary=summary, annotations=annotations, explain=explain)
+    report = Report(shape, output, explain, color, out)
+    wanted = Wanted(policy, jobs or cores(), fail_on, exit_zero)
     if files:
-        outcome = scan(map(_on_disk, files), policy=policy)
+        try:
+            outcome = scan(map(_on_disk, files), wanted)
+        except UnreadError as problem:
+            report.keep(outlets.unread(problem, "logs", "log"))
+            raise
         report.show(outcome)
+        report.keep(outcome)
         _respond(outcome, respond)
-        return _code(outcome, exit_zero)
+        return wanted.code(outcome)
     room = import_module("leakguard.connect.ci")  # the door to the network; only here
     kind, what = chosen[0]
     with ExitStack() as stack:
         folder = keep or _scratch(stack)
-        service = room.service(kind, what, repo or "", os.environ)
-        stack.callback(service.client.close)
+        source = room.service(kind, what, repo or "", os.environ)
+        stack.callback(source.client.close)
         all_of_it = artifacts or (delete and kind != "github")  # theirs go with the log
-        case = service.fetch(room.Saver(folder, max_size * 1024 * 1024), artifacts=all_of_it)
-        outcome = scan(((one.path, one.name) for one in case.files), case.missed, policy)
+        case = source.fetch(room.Saver(folder, max_size * 1024 * 1024), artifacts=all_of_it)
+        outcome = scan(((one.path, one.name) for one in case.files), wanted, case.missed)
         _respond(outcome, respond)
-        return _concluded(room, service, case, outcome, report, delete, yes, exit_zero)
+        return _concluded(room, source, case, outcome, report, wanted, delete, yes)
+
+
+class Wanted(NamedTuple):
+    """How to scan and to judge."""
+
+    policy: str = "checkout"
+    jobs: int = 1
+    fail_on: str | None = None
+    exit_zero: bool = False
+
+    def code(self, outcome: Outcome) -> int:
+        """The exit code."""
+        code = exit_code(outcome)
+        if code == exits.FOUND and (self.exit_zero or self.fail_on == outlets.NEVER):
+            return exits.UNREAD if outcome.unread else exits.CLEAN
+        return code
 
 
 def _respond(outcome: Outcome, folder: str | None) -> None:
@@ -131,8 +155,8 @@ def _on_disk(path: str) -> tuple[str, str]:
 
 
 def _concluded(
-    room: ModuleType, service: Any, case: Any, outcome: Outcome, report: Report, delete: bool,
-    yes: bool, exit_zero: bool,
+    room: ModuleType, source: Any, case: Any, outcome: Outcome, report: Report, wanted: Wanted,
+    delete: bool, yes: bool,
 ) -> int:  # fmt: skip
     """Tell what was fetched and found; then, if asked to and confirmed, contain."""
     evidence = [{"name": one.name, "bytes": one.size, "sha256": one.sha256} for one in case.files]
@@ -141,21 +165,23 @@ def _concluded(
     for one in case.files:
         told += [f"evidence: {one.name} ({one.size:,} bytes)", f"  sha256 {one.sha256}"]
     _tell(told)
+    report.keep(outcome)  # before anything is gone
     guilty = bool(outcome.blocking or outcome.warnings)
     if not delete or not guilty:
         report.show(outcome)
         if delete:
             _tell(["nothing was found, so nothing is deleted"])
-        return _code(outcome, exit_zero)
-    if report.shape == "text" or report.output:
-        report.show(outcome)  # before anything is gone
+        return wanted.code(outcome)
+    early = report.shape == "text" or report.output
+    if early:
+        report.show(outcome)
     try:
         _confirm(case, yes)
     except RefusedError:
-        if report.shape != "text" and not report.output:
+        if not early:
             report.show(outcome)
         raise
-    deleted = room.delete(case, service.client)
+    deleted = room.delete(case, source.client)
     report.extra["deleted"] = [
         {"what": one.what, "done": one.done, "detail": one.detail} for one in deleted
     ]
@@ -164,7 +190,8 @@ def _concluded(
     _tell(["the value was readable until now: rotate it, deleting does not undo the reading"])
     if report.shape != "text" or report.output:
         report.show(outcome)
-    return _code(outcome, exit_zero) if all(one.done for one in deleted) else exits.OUTCOME
+    report.files(outcome)  # once more, with what was deleted
+    return wanted.code(outcome) if all(one.done for one in deleted) else exits.OUTCOME
 
 
 def _confirm(case: Any, yes: bool) -> None:
@@ -194,26 +221,18 @@ def _tell(lines: Iterable[str]) -> None:
     console.show(text, sys.stderr)
 
 
-def _code(outcome: Outcome, exit_zero: bool) -> int:
-    code = exit_code(outcome)
-    if exit_zero and code == exits.FOUND:
-        return exits.UNREAD if outcome.unread else exits.CLEAN
-    return code
-
-
 def scan(
-    files: Iterable[tuple[str, str]], missed: Iterable[Unread] = (), policy: str = "checkout"
+    files: Iterable[tuple[str, str]], wanted: Wanted, missed: Iterable[Unread] = ()
 ) -> Outcome:
     """Scan log files, given as (path, name in reports), by the policy that holds here."""
     top = repository.find_top()
     with ExitStack() as stack:
-        root = _deciding(top, policy, stack)
-        reader = LogReader(Gate(open_pack(root), root, "logs", "log"))
-        for path, name in files:
-            reader.file(path, name)
+        root = _deciding(top, wanted.policy, stack)
+        gate = Gate(open_pack(root), root, "logs", "log")
+        logs_scan.scan(gate, files, wanted.jobs)
         for gap in missed:
-            reader.gate.unread(gap)
-        outcome = reader.gate.outcome()
+            gate.unread(gap)
+        outcome = outlets.with_threshold(gate.outcome(), wanted.fail_on)
     if top is not None and outcome.findings:
         recent.save(
             repository.git_folder(top), FORMATS["json"](outcome, console.style(None), False)
@@ -237,103 +256,45 @@ def _deciding(top: str | None, policy: str, stack: ExitStack) -> str | None:
     return base_policy.lay_out(base_policy.of_commit(commit, top), folder)
 
 
-class LogReader:
-    """Joins reading, matching and what a log knows about its lines."""
-
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
-        self._whole: list[tuple[str, Candidate]] = []
-        self._steps: list[tuple[str, Candidate]] = []
-
-    def file(self, path: str, name: str) -> None:
-        """Scan one file. Raises UnreadError if it cannot be opened."""
-        with _open(path) as file:
-            for item in ci_log_files.opened(file, Origin(ci_log_files.KIND, name)):
-                if isinstance(item, Log):
-                    self._log(item)
-                else:
-                    self._other(item)
-        for found in ci_log_dump.not_twice(self._whole, self._steps):
-            self.gate.add(found)
-        self._whole, self._steps = [], []
-
-    def _other(self, item: Blob | Unread) -> None:
-        if isinstance(item, Blob):
-            self.gate.items += not item.start
-            self.gate.bytes += len(item.data)
-        self.gate.look(item)
-
-    def _log(self, log: Log) -> None:
-        self.gate.items += 1
-        for blob in ci_log.blobs(log.origin, log.parts, log.steps):
-            self.gate.bytes += blob.own[1] - blob.own[0]
-            for found in self._found(blob, log):
-                if log.whole_job:
-                    self._whole.append((log.whole_job, found))
-                    continue
-                if log.steps.job:
-                    self._steps.append((log.steps.job, found))
-                self.gate.add(found)
-
-    def _found(self, blob: Blob, log: Log) -> list[Candidate]:
-        missed: list[Unread] = []
-        plain = list(self.gate.candidates(blob, missed))
-        others = []
-        low, high = (blob.line + blob.data.count(b"\n", 0, at) for at in blob.own)
-        for view in views(blob):
-            origin = log.origin
-            if view.inside:
-                origin = Origin(origin.kind, origin.path, inside=view.inside)
-            for one in self.gate.candidates(Blob(origin, view.data), missed):
-                moved = ci_log_dump.relocated(one, view, log.origin)
-                if moved is not None and low <= moved.location.start_line <= high:
-                    others.append(moved)
-        for gap in missed:
-            self.gate.unread(gap)
-        return ci_log_dump.told(ci_log_dump.merged(plain, others), blob, log.steps)
-
-
-def _open(path: str) -> BinaryIO:
-    if path == "-":
-        if sys.stdin is None:
-            raise UnreadError("standard input is closed", "pipe a log in: ... | leakguard logs -")
-        return sys.stdin.buffer
-    try:
-        if stat.S_ISDIR(os.stat(path).st_mode):
-            raise UsageError(f"{path!r} is a folder", f"leakguard logs {path}/*.log")
-        return open(path, "rb")
-    except OSError as error:
-        raise UnreadError(f"cannot read {path!r}", cause=error.strerror or "") from None
-
-
 class Report:
-    """Where the report goes, and what a log adds to it."""
+    """Where the reports go, and what a log adds to them."""
 
-    def __init__(self, shape: str, output: str | None, explain: bool, color: str) -> None:
+    def __init__(
+        self, shape: str, output: str | None, explain: bool, color: str, out: outlets.Outlets
+    ) -> None:
         self.shape = shape
         self.output = output
         self.extra: dict[str, object] = {}
         self._explain = explain
         self._color = color
+        self._out = out
+        if not output and shape != "text":
+            out.hush()  # commands to a runner would stand in the middle of it
 
     def show(self, outcome: Outcome) -> None:
-        """Print it, or write it to its file."""
+        """Print the one report, or write it to its file."""
         look = console.style(
             None if self.output else sys.stdout, "never" if self.output else self._color
         )
         text = FORMATS[self.shape](outcome, look, self._explain)
         if self.shape == "text":
-            text = _places(outcome) + text
-        elif self.shape.startswith("json") and self.extra:
-            text = json.dumps({**json.loads(text), "log": self.extra}, indent=2) + "\n"
+            text = defused(_places(outcome) + text)
+        elif self.shape.startswith("json"):
+            text = outlets.with_extra(text, self.extra)
         if not self.output:
             console.show(text)
             return
-        try:
-            with open(self.output, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-        except OSError as error:
-            raise UsageError(f"cannot write {self.output!r}", cause=error.strerror or "") from None
+        outlets.save(self.output, text)
+
+    def files(self, outcome: Outcome) -> None:
+        """Write the others that go to files."""
+        self._out.write(outcome, self.extra)
+
+    def keep(self, outcome: Outcome) -> None:
+        """Write the others, and tell the service."""
+        self.files(outcome)
+        self._out.summarise(outcome, [])
+        self._out.annotate(outcome)
 
 
 def _places(outcome: Outcome) -> str:

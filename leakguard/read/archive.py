@@ -3,9 +3,9 @@
 Opened: zip and all that are zips (docx xlsx pptx odt jar war apk whl egg ipa
 nupkg vsix crx), tar, gzip, bzip2, xz, lzma, zstd, ar (deb, .a) and cpio, in
 each other down to a depth; container images layer by layer, and source maps.
-Nothing is ever written to disk, names of members are only shown, and an archive
-that cannot be opened, is encrypted, damaged or too costly is reported as unread
-with the reason, after what could be read.
+Nothing is written to disk but an image that comes from a pipe (see spool.py), names of
+members are only shown, and an archive that cannot be opened, is encrypted, damaged or too
+costly is reported as unread with the reason, after what could be read.
 
 Text of Office files is scanned as the XML it is: a value that a word processor
 cut into several runs (`<w:t>`) is not joined.
@@ -167,8 +167,8 @@ class _Walk:
             yield from self._each(self._zip(source, origin, file), depth)
         elif what == "source map":
             yield from self._source_map(source, origin, depth, bare=bare)
-        elif what == "tar" and (found := self._image(origin, file)) is not None:
-            yield from self._each(found, depth)
+        elif what == "tar":
+            yield from self._each(self._tar(source, origin, file), depth)
         else:
             yield from self._each(self._in_order(what, source, origin), depth)
 
@@ -183,7 +183,9 @@ class _Walk:
         self._budget.entry()
         inner = unpacked(source, what, self._budget, origin, lambda head: kind(head) == what)
         inner_kind = kind(inner.peek(HEAD))
-        if inner_kind in ("tar", "cpio"):
+        if inner_kind == "tar":
+            yield from self._each(self._tar(inner, origin, None), depth)
+        elif inner_kind == "cpio":
             yield from self._each(self._in_order(inner_kind, inner, origin), depth)
         else:
             inside = self._budget.inside(origin, _stem(origin))
@@ -196,13 +198,19 @@ class _Walk:
             return zipped.members(source, origin, self._budget)
         return zipped.listed(file, self._budget.packed, origin, self._budget)
 
-    def _image(self, origin: Origin, file: BinaryIO | None) -> Iterator[Member] | None:
-        """The layers of a container image; None for any other tar, and for what cannot seek."""
-        if file is None:
-            return None
-        from leakguard.read import image
+    def _tar(self, source: Source, origin: Origin, file: BinaryIO | None) -> Iterator[Member]:
+        """The layers of a container image; the members of any other tar."""
+        from leakguard.read import image, members
 
-        return image.members(file, self._budget.packed, origin, self._budget)
+        if file is not None:
+            found = image.members(file, self._budget.packed, origin, self._budget)
+            if found is not None:
+                return found
+        elif image.begins(source):
+            from leakguard.read import spool
+
+            return spool.layers(source, origin, self._budget)
+        return members.tar(source, origin, self._budget)
 
     def _source_map(
         self, source: Source, origin: Origin, depth: int, *, bare: bool
@@ -221,7 +229,7 @@ class _Walk:
     def _in_order(self, what: str, source: Source, origin: Origin) -> Iterator[Member]:
         from leakguard.read import members
 
-        readers = {"tar": members.tar, "cpio": members.cpio, "ar": members.ar}
+        readers = {"cpio": members.cpio, "ar": members.ar}
         return readers[what](source, origin, self._budget)
 
     def _each(self, found: Iterable[Member], depth: int) -> Iterator[Blob | Unread]:

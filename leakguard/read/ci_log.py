@@ -77,6 +77,11 @@ class Steps:
         self._lines: list[int] = []
         self._names: list[tuple[str, str]] = []
 
+    @property
+    def named(self) -> bool:
+        """Whether the log has named a step."""
+        return bool(self._names)
+
     def begin(self, line: int, job: str, step: str) -> None:
         """From `line` on it is this step."""
         if self._names and self._names[-1] == (job, step):
@@ -100,17 +105,17 @@ def blobs(origin: Origin, parts: Iterable[bytes], steps: Steps) -> Iterator[Blob
 
 def cleaned(parts: Iterable[bytes], steps: Steps) -> Iterator[bytes]:
     """The pieces of a log without what stands between a rule and the text; all line ends stay."""
-    cleaner = _Cleaner(steps)
+    cleaner = Cleaner(steps)
     for piece in _pieces(_as_utf8(parts)):
         yield cleaner.clean(piece)
 
 
-class _Cleaner:
-    """One pass over the pieces of one log."""
+class Cleaner:
+    """One pass over the pieces of one log, or over a part of it that begins at `line`."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Steps, line: int = 1) -> None:
         self._steps = steps
-        self._line = 1
+        self._line = line
         self._fresh = True  # the next piece begins a line
         self._buildkite = False
 
@@ -207,7 +212,7 @@ def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-_MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
 def _as_utf8(parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -217,7 +222,7 @@ def _as_utf8(parts: Iterable[bytes]) -> Iterator[bytes]:
     for part in parts:
         if first and part:
             first = False
-            form = next((name for mark, name in _MARKS if part.startswith(mark)), "")
+            form = next((name for mark, name in MARKS if part.startswith(mark)), "")
             decoder = codecs.getincrementaldecoder(form)("replace") if form else None
             part = part[2:] if form else part  # noqa: PLW2901 - the mark is no text
         yield decoder.decode(part).encode("utf-8", "replace") if decoder else part

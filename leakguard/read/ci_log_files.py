@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
@@ -11,6 +12,8 @@ from leakguard.blob import Blob, Origin, Unread
 from leakguard.read import ci_log_json
 from leakguard.read.archive import expand_file
 from leakguard.read.ci_log import Steps
+from leakguard.read.members import kind
+from leakguard.read.source import HEAD
 
 KIND = "ci_log"
 
@@ -59,6 +62,12 @@ def opened(file: BinaryIO, origin: Origin) -> Iterator[Log | Blob | Unread]:
             yield from group  # noqa: B031 - one of the two uses only
         else:
             yield from _member(first, chain([first], group))  # noqa: B031
+
+
+def holds_several(file: BinaryIO) -> bool:
+    """Whether an open file may hold several logs: an archive, or JSON."""
+    head = os.pread(file.fileno(), HEAD, 0) if file.seekable() else b""
+    return bool(kind(head)) or ci_log_json.looks(head[:64])
 
 
 def _member(first: Blob, items: Iterable[Blob | Unread]) -> Iterator[Log | Blob | Unread]:

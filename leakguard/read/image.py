@@ -8,7 +8,7 @@ replaced later is still in the image, and whoever has the image can read it.
 
 Names follow the OCI image specification: `.wh.NAME` deletes NAME of the layers
 below, `.wh..wh..opq` hides all that they put in its folder. Only a file that
-can seek is read so; from a pipe an image is a tar like any other.
+can seek is read so; from a pipe, an image becomes one first (spool.py).
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_ENTRIES = 4096
 """An image has a few hundred entries beside its layers' contents; more are something else."""
+MOST_EXTRAS, LONGEST_EXTRAS = 3, 16 * HEAD
+"""So many headers, so long, may stand in front of the first entry and say more of it."""
 LONGEST_JSON = 4 * 1024 * 1024
 DEEPEST_INDEX = 3
 """An index may name an index: so many levels are followed."""
@@ -135,6 +137,22 @@ def members(file: BinaryIO, size: int, origin: Origin, budget: Budget) -> Iterat
     return _members(file, found, images, origin, budget) if images else None
 
 
+def begins(source: Source) -> bool:
+    """Whether a tar begins as images do; `source` stays where it is."""
+    at = 0
+    for _ in range(MOST_EXTRAS):
+        block = source.peek(at + HEAD)[at:]
+        if not is_tar_header(block):
+            return False
+        if block[156:157] not in (b"x", b"g", b"L"):
+            return _begins_an_image(_called(block, b"", {}))
+        size = header_size(block, {}, source)
+        at += HEAD + size + -size % HEAD
+        if at > LONGEST_EXTRAS:
+            return False
+    return False
+
+
 def _members(
     file: BinaryIO, found: dict[str, Stretch], images: list[Image], origin: Origin, budget: Budget
 ) -> Iterator[Member]:
@@ -191,8 +209,7 @@ def _stretches(file: BinaryIO, size: int, origin: Origin) -> dict[str, Stretch]:
             data = source.exactly(min(length, LONGEST_JSON))
             name, pax = (data.rstrip(b"\0"), pax) if what == b"L" else (name, pax_records(data))
             continue
-        called = header_name(block, name, pax).decode("utf-8", "surrogateescape")
-        called = called.removeprefix("./")
+        called = _called(block, name, pax)
         if not found and not _begins_an_image(called):
             return {}
         if what in (b"0", b"\0"):
@@ -201,6 +218,10 @@ def _stretches(file: BinaryIO, size: int, origin: Origin) -> dict[str, Stretch]:
             found.setdefault(called, Stretch(start, 0))
         name, pax = b"", {}
     return {}
+
+
+def _called(block: bytes, name: bytes, pax: dict[bytes, bytes]) -> str:
+    return header_name(block, name, pax).decode("utf-8", "surrogateescape").removeprefix("./")
 
 
 def _begins_an_image(name: str) -> bool:

@@ -11,6 +11,9 @@ from leakguard.read import git
 MOST_PLACES = 60
 """Files that are named; with more, the name is too common to say much."""
 
+MOST_BYTES = 8 * 1024 * 1024
+"""So much of a file is read for one line of it."""
+
 _NAME = re.compile(r"""["']?([A-Za-z_][A-Za-z0-9_.-]{2,63})["']?\s*(?::=|=>|[:=])\s*["'`]?$""")
 _FLAG = re.compile(r"""--([a-z][a-z0-9-]{2,40})[ =]["']?$""")
 _COMMON = frozenset(
@@ -35,17 +38,8 @@ def line_of(top: str, path: str, number: int, commit: str = "") -> str:
     """
     if "\0" in path:
         return ""
-    if commit:
-        try:
-            text = git.output(
-                "show", "--no-textconv", "--no-ext-diff", f"{commit}:{path}",
-                folder=top, what="a file of the past could not be read",
-            ).decode("utf-8", "replace")  # fmt: skip
-        except UnreadError:
-            return ""
-    else:
-        text = _contents(top, path)
-    lines = text.splitlines()
+    raw = _past(top, commit, path) if commit else _contents(top, path)
+    lines = raw.decode("utf-8", "replace").splitlines()
     return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
@@ -61,15 +55,29 @@ def places_of(top: str, name: str) -> list[str]:
     return found if len(found) <= MOST_PLACES else []
 
 
-def _contents(top: str, path: str) -> str:
+def _past(top: str, commit: str, path: str) -> bytes:
+    """The beginning of a file as it was in a commit; nothing when it cannot be read."""
+    try:
+        process = git.Process(("cat-file", "blob", f"{commit}:{path}"), top)
+    except UnreadError:
+        return b""
+    parts, left = [], MOST_BYTES
+    while left and (part := os.read(process.out, min(left, git.CHUNK))):
+        parts.append(part)
+        left -= len(part)
+    process.stop()
+    return b"".join(parts)
+
+
+def _contents(top: str, path: str) -> bytes:
     top = os.path.realpath(top)
     full = os.path.normpath(os.path.join(top, path))
     if os.path.realpath(full) != full or not full.startswith(top + os.sep):
-        return ""  # a link, or a way out
+        return b""  # a link, or a way out
     if not os.path.isfile(full):
-        return ""
+        return b""
     try:
         with open(full, "rb") as file:
-            return file.read(8 * 1024 * 1024).decode("utf-8", "replace")
+            return file.read(MOST_BYTES)
     except OSError:
-        return ""
+        return b""

@@ -34,7 +34,8 @@ code, pre { font: .9em/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 pre { white-space: pre-wrap; margin: .3rem 0; }
 form { display: flex; flex-wrap: wrap; gap: .7rem; margin: 1rem 0; align-items: center; }
 form[hidden], article[hidden] { display: none; }
-input, select { font: inherit; padding: .25rem .5rem; }
+input, select { font: inherit; padding: .25rem .5rem; } [type=search] { flex: 1 1 12rem; }
+::placeholder { color: var(--soft); opacity: 1; }
 article, aside { border: 1px solid var(--line); border-left: .35rem solid var(--soft);
   border-radius: .3rem; background: var(--card); padding: .7rem 1rem; margin: .8rem 0; }
 article.blocking, aside { border-left-color: var(--bad); }
@@ -45,6 +46,9 @@ article.allowed { border-left-color: var(--good); }
 dl { display: grid; grid-template-columns: 7rem 1fr; gap: .2rem .8rem; margin: .5rem 0 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 ul { margin: 0; padding-left: 1.1rem; } footer, .soft { color: var(--soft); }
+aside h2 { margin-bottom: .3rem; } header p { margin: 0 0 .3rem; }
+@media screen and (max-width: 36rem) { body { padding: 1rem; } dl { display: block; }
+  dt { font-size: .85rem; } dd { margin: 0 0 .4rem; } }
 @media print { :root { --ink: #000; --page: #fff; --card: #fff; --soft: #444; --line: #999;
   --bad: #900; --warn: #640; --good: #050; } body { max-width: none; padding: 0; }
   form { display: none !important; } article, aside { break-inside: avoid; } }
@@ -118,8 +122,9 @@ def render(outcome: Outcome, *, explain: bool = False) -> str:
 def _head(outcome: Outcome) -> str:
     quiet = not (outcome.blocking or outcome.warnings or outcome.unread)
     said = clean_line(outcome) if quiet else verdict(outcome)
-    scope = f" <code>{xml(line(outcome.scanned.scope))}</code>" if outcome.scanned.scope else ""
-    return f"<header><h1>{xml(headline(outcome))}</h1>\n<p>{xml(said)}{scope}</p></header>\n"
+    known = outcome.scanned.scope
+    scope = f'<p class="soft">{xml(line(known))}</p>' if known else ""
+    return f"<header><h1>{xml(headline(outcome))}</h1>\n<p>{xml(said)}</p>{scope}</header>\n"
 
 
 def _unread(unread: Iterable[tuple[str, str]]) -> str:
@@ -196,6 +201,8 @@ def _commands(found: Finding) -> Iterable[str]:
 
 
 def _places(found: Finding) -> str:
+    if len(found.locations) + found.more_places == 1:
+        return _spot(found.locations[0])
     rows = "".join(f"<li>{_spot(place)}</li>" for place in found.locations[:_MOST_PLACES])
     rest = len(found.locations[_MOST_PLACES:]) + found.more_places
     return f"<ul>{rows}{f'<li>and {rest} more</li>' if rest else ''}</ul>"

@@ -26,8 +26,16 @@ def render(error: LeakguardError, style: Style, *, what: str = "") -> str:
     if error.cause:
         lines += _said("cause", f'"{clean(error.cause.strip())}"'.split(" "), deep)
     for hint in hints:
-        lines += _said("hint", words(hint), deep)
+        lines += _said("hint", _pieces(hint), deep)
     return "\n".join(lines) + "\n"
+
+
+def _pieces(hint: str) -> list[str]:
+    """The words of a hint; the command at its end is one piece, so that it can be copied."""
+    prose, mark, command = hint.rpartition(": leakguard ")
+    if not mark or "; " in command:
+        return words(hint)
+    return [*words(f"{prose}:"), clean(f"leakguard {command}")]
 
 
 def _spot(place: Place) -> str:

@@ -44,7 +44,7 @@ def rows(rule: Rule) -> list[Row]:
         ("confidence", _confidence(rule)),
         ("class", rule.secret_class),
         ("looks like", looks(rule)),
-        ("checksum", rule.checksum and f"{rule.checksum}; a value that fails it is left alone"),
+        ("checksum", rule.checksum and f"{rule.checksum}; a value that fails it blocks nobody"),
         ("companions", "; ".join(_companion(half.rule, half.within) for half in rule.companions)),
         ("instead of", ", ".join(rule.supersedes)),
         ("same as", rule.same_as),

@@ -12,7 +12,7 @@ from leakguard import __version__
 from leakguard.finding import Finding, Location, Outcome
 from leakguard.report.advice import advise
 from leakguard.report.encode import dump, plain
-from leakguard.report.escape import is_address
+from leakguard.report.escape import is_address, markdown
 from leakguard.report.style import clean
 from leakguard.report.wording import NO_FILES, where
 from leakguard.rule import SEVERITIES, TIERS, Rule
@@ -28,6 +28,9 @@ ROOT = "SRCROOT"
 _SCORES = {"info": "0.1", "low": "2.0", "medium": "5.5", "high": "8.0", "critical": "9.5"}
 """Code scanning reads severity as a score: over 9 critical, 7 high, 4 medium, 0.1 low."""
 
+_RANKS = {"possible": 30.0, "likely": 70.0, "confirmed": 100.0}
+"""Confidence as SARIF's rank, by which viewers sort."""
+
 _PRECISION = {"possible": "medium", "likely": "high", "confirmed": "very-high"}
 
 
@@ -42,16 +45,19 @@ def _run(outcome: Outcome) -> dict[str, object]:
     driver: dict[str, object] = {
         "name": "leakguard",
         "semanticVersion": __version__,
+        "isComprehensive": False,  # only the rules that found something
         "rules": [_rule(rule, outcome) for rule in rules],
     }
     if HOME:
         driver["informationUri"] = HOME
     return {
         "tool": {"driver": driver},
+        "automationDetails": {"id": f"leakguard/{outcome.mode}/"},
         "invocations": [_invocation(outcome)],
         "originalUriBaseIds": {ROOT: {"description": {"text": "what paths are relative to"}}},
         "columnKind": "unicodeCodePoints",
         "results": [_result(found, index[found.rule_id], outcome) for found in outcome.findings],
+        "properties": {"partial": bool(outcome.unread)},
     }
 
 
@@ -124,15 +130,18 @@ def _result(found: Finding, rule_index: int, outcome: Outcome) -> dict[str, obje
         outcome.block_severity, outcome.block_confidence
     )
     said = f"{found.rule.name} {where(found, outcome.mode)}. "
+    said = _text(said + f"Fix: {advise(found, outcome.mode).text}.")
     return {
         "ruleId": found.rule_id,
         "ruleIndex": rule_index,
         "kind": "fail",
         "level": "error" if would_block else "warning",
-        "message": {"text": _text(said + f"Fix: {advise(found, outcome.mode).text}.")},
+        "message": {"text": said, "markdown": _with_reasons(said, found)},
         "locations": [_location(place) for place in found.locations],
         "occurrenceCount": len(found.locations) + found.more_places,
+        "fingerprints": {"leakguard/v1": found.fingerprint},
         "partialFingerprints": {"leakguard/v1": found.fingerprint},
+        "rank": _RANKS[found.confidence],
         "suppressions": _suppressions(found),
         "properties": {
             "severity": found.severity,
@@ -142,8 +151,18 @@ def _result(found: Finding, rule_index: int, outcome: Outcome) -> dict[str, obje
             "preview": plain(found.preview),
             "commit": found.locations[0].commit,
             "alternatives": list(found.alternatives),
+            "evidence": [
+                {"term": _text(seen.term), "detail": _text(seen.detail)} for seen in found.evidence
+            ],
+            "partial": bool(found.more_places),
         },
     }
+
+
+def _with_reasons(said: str, found: Finding) -> str:
+    """The message with what decided the confidence, the chain of encodings among it."""
+    reasons = (f"- {markdown(one.term)}: {markdown(_text(one.detail))}" for one in found.evidence)
+    return "\n".join([markdown(said), "", *reasons]).rstrip()
 
 
 def _suppressions(found: Finding) -> list[dict[str, object]]:

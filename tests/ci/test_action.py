@@ -240,9 +240,16 @@ def test_a_log_is_looked_at_too(world: World, dev: Repo) -> None:
     dev.push("main")
     repo = world.checkout(after)
     (repo.path.parent / "build.log").write_text(f'+ TOKEN="{fake("log")}"\n')
-    done = job(repo, "push", push_event(before, after), logs="../build.log")
+    done = job(
+        repo, "push", push_event(before, after), logs="../build.log", sarif="true",
+        formats="html, gitlab",
+    )  # fmt: skip
     assert done.answer.status == 1, done.answer.said
     assert done.outputs["findings"] == "1"
+    assert done.answer.out.count("\n::error ") == 1
+    written = {path.name for path in Path(done.outputs["report"]).parent.glob("leakguard-logs*")}
+    assert written == {"leakguard-logs.json", "leakguard-logs.sarif", "leakguard-logs.html"}
+    assert "1 secret" in (repo.path.parent / "checkout-summary.md").read_text()
 
 
 def test_a_change_cannot_allow_what_its_own_log_shows(world: World, dev: Repo) -> None:

@@ -11,7 +11,8 @@ import yaml
 
 from leakguard.ci.services import SERVICES
 from leakguard.cli.app import app
-from leakguard.cli.ci import FILES, command
+from leakguard.cli.ci import command
+from leakguard.cli.outlets import FILES
 from leakguard.report import FORMATS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ci.place import TELLING, Repo, World, fake, pull_event, push_event
-from leakguard.cli.ci import FILES, defused
+from leakguard.cli.outlets import FILES
+from leakguard.report.style import defused
 
 
 @pytest.fixture

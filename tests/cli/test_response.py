@@ -27,6 +27,7 @@ RESPOND = Path(guards.__file__).parent
 WORDS = {
     "event.role": "fixer", "event.verdict": "no-unauthorised-access", "level": "2",
     "name": "A1", "key": "revoke:S1", "secret.id": "S1", "kept.id": "S1", "event.subject": "S1",
+    "step.subject": "S1", "step.proves": "dead",
 }  # fmt: skip
 """What stands in the gaps of a command of the source; INCIDENT everywhere else."""
 

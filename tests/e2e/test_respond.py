@@ -230,14 +230,17 @@ def test_the_folder_for_a_ticket_holds_the_whole_case(
     repo.leakguard("respond", finding(repo), "--out", str(tmp_path / "case"))
     (case,) = (tmp_path / "case").iterdir()
     names = {path.name for path in case.iterdir()}
-    assert names == {"record.json", "checklist.md", "checklist.html", "timeline.md", "notice.md"}
+    pages = {
+        f"{name}.{kind}" for name in ("checklist", "timeline", "notice") for kind in ("md", "html")
+    }
+    assert names == {"record.json", *pages}
     Draft202012Validator(json.loads(SCHEMA.read_text())).validate(
         json.loads((case / "record.json").read_text())
     )
     for path in case.iterdir():
         planted.is_not_shown(path.read_text())
-    page = (case / "checklist.html").read_text()
-    assert not re.search(r"<(?:script|link|img|iframe)|src=|@import|url\(", page)
+    for path in case.glob("*.html"):
+        assert not re.search(r"<(?:script|link|img|iframe)|src=|@import|url\(", path.read_text())
 
 
 def test_overdue_steps_fail_a_scheduled_job(leaked: tuple[Repo, Planted]) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from leakguard import cli, exits
-from leakguard.cli.logs import scan
+from leakguard.cli.logs import Wanted, scan
 from leakguard.finding import Exposure, Finding, Outcome
 
 from .conftest import stamped, zipped
@@ -25,7 +25,7 @@ Fake = Callable[..., str]
 
 def look(name: str, data: str | bytes) -> Outcome:
     Path(name).write_bytes(data.encode() if isinstance(data, str) else data)
-    return scan([(name, name)])
+    return scan([(name, name)], Wanted())
 
 
 def only(outcome: Outcome) -> Finding:

@@ -9,13 +9,21 @@ import json
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from leakguard.blob import Blob, Origin, Unread
+from leakguard.read import spool
 from leakguard.read.archive import Limits, expand, expand_file
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 Files = dict[str, bytes]
 
@@ -173,14 +181,73 @@ def test_what_only_looks_like_an_image_is_read_as_a_tar(manifest: bytes) -> None
     assert "blobs/x" in names(opened(data))
 
 
-def test_from_a_pipe_an_image_is_a_tar_like_any_other() -> None:
-    class Pipe(io.BytesIO):
-        def seekable(self) -> bool:
-            return False
+class Pipe(io.BytesIO):
+    """Bytes that come once."""
 
-    items = list(expand_file(Pipe(docker(BASE)), Origin("stdin", "-")))
+    def seekable(self) -> bool:
+        return False
+
+
+def piped(data: bytes, **limits: int) -> list[Blob | Unread]:
+    return list(expand_file(Pipe(data), Origin("stdin", "-"), Limits(**limits)))
+
+
+LAYERS = (BASE, gzip.compress(a_tar({"app/.wh..env": b"", "srv/a": b"a\n"})), AGAIN)
+WAYS: dict[str, Callable[[bytes], list[Blob | Unread]]] = {
+    "from a pipe": piped,
+    "as gzip": lambda data: opened(gzip.compress(data)),
+    "as zstd": lambda data: opened(zstd.compress(data)),
+    "as gzip from a pipe": lambda data: piped(gzip.compress(data)),
+    "in a tar": lambda data: [
+        one for one in opened(a_tar({"out/image.tar": data})) if isinstance(one, Blob)
+    ],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("save", [docker, oci], ids=["docker", "oci"])
+def test_however_an_image_comes_its_layers_and_deletions_are_named(
+    save: Callable[..., bytes], way: str
+) -> None:
+    found = [name.rpartition("image.tar!")[2] for name in names(WAYS[way](save(*LAYERS)))]
+    assert found == names(opened(save(*LAYERS)))
+    assert "layer 1 of 3 (, deleted in layer 2)!/app/.env" in found
+
+
+@pytest.mark.parametrize("save", [docker, oci], ids=["docker", "oci"])
+def test_an_image_that_is_cut_short_on_its_way_is_read_as_far_as_it_goes(
+    save: Callable[..., bytes],
+) -> None:
+    items = piped(gzip.compress(save(*LAYERS))[:-40])
+    assert [one.why for one in items if isinstance(one, Unread)]
+    assert any(name.endswith("etc/motd") for name in names(items))
+
+
+def test_an_image_for_which_there_is_no_room_is_read_as_a_tar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spool.shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000))
+    large = docker(a_tar({"large": bytes(range(256)) * 1000}), *LAYERS)
+    items = piped(large)
+    assert not [one for one in items if isinstance(one, Unread)]
     found = [one.origin.inside for one in items if isinstance(one, Blob)]
     assert f"{digest(BASE)}/layer.tar!app/.env" in found
+    assert len(found) == len(names(opened(large)))
+
+
+def test_what_only_begins_like_an_image_is_read_as_a_tar_from_a_pipe_too() -> None:
+    data = a_tar({"blobs/x": b"text\n", "y": b"y\n"})
+    assert [one.origin.inside for one in piped(data) if isinstance(one, Blob)] == ["blobs/x", "y"]
+
+
+def test_nothing_of_an_image_from_a_pipe_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    items = expand_file(Pipe(docker(*LAYERS)), Origin("stdin", "-"), Limits())
+    assert isinstance(next(items), Blob)
+    assert not list(tmp_path.iterdir()), "it has a name"
+    items.close()
 
 
 def test_a_scan_names_the_layer_of_a_deleted_secret(

@@ -90,3 +90,9 @@ def test_nothing_foreign_drives_the_terminal(path: str, line: str, cause: str, h
         assert shown.isprintable()
         assert not shown.strip().startswith("::")
     text.encode("utf-8")
+
+
+def test_a_command_at_the_end_of_a_hint_stays_whole() -> None:
+    command = "leakguard exposure close LG-2026-0001 X1 --state removal-requested"
+    long = UsageError("not yet", f"nothing was done about X1 (app.py:1 on main) [G-28]: {command}")
+    assert f"        {command}" in render(long, PLAIN).splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft4Validator
 
-from leakguard.finding import Outcome
+from leakguard.finding import Evidence, Outcome
 from leakguard.report.sarif import render
 
 from .builders import (
@@ -84,7 +85,33 @@ def test_the_fingerprint_follows_the_value_and_not_the_line() -> None:
     here = run_of(tree(finding(SLACK, place("a.py", 1))))["results"][0]
     there = run_of(tree(finding(SLACK, place("b.py", 99))))["results"][0]
     assert here["partialFingerprints"] == {"leakguard/v1": "7f3a9c0e51d24b6f"}
-    assert here["partialFingerprints"] == there["partialFingerprints"]
+    assert here["partialFingerprints"] == there["partialFingerprints"] == there["fingerprints"]
+
+
+def test_a_result_says_what_decided_its_confidence_and_how_it_was_encoded() -> None:
+    seen = (Evidence("pattern", "matches the format of x, in base64 in url"), Evidence("a", "<b>"))
+    (result,) = run_of(tree(replace(finding(), evidence=seen)))["results"]
+    assert result["properties"]["evidence"] == [
+        {"term": "pattern", "detail": "matches the format of x, in base64 in url"},
+        {"term": "a", "detail": "<b>"},
+    ]
+    told = result["message"]["markdown"]
+    assert told.startswith(result["message"]["text"].split(".")[0])
+    assert "\n- pattern: matches the format of x, in base64 in url\n" in told
+    assert "<b>" not in told
+    assert [run_of(tree(one))["results"][0]["rank"] for one in (finding(), possible())] == [70, 30]
+
+
+def test_what_is_not_all_says_so() -> None:
+    whole, part = run_of(tree(finding())), run_of(CASES["staged, unread only"])
+    assert (whole["properties"]["partial"], part["properties"]["partial"]) == (False, True)
+    assert whole["tool"]["driver"]["isComprehensive"] is False
+    assert run_of(CASES["many places"])["results"][0]["properties"]["partial"] is True
+
+
+def test_runs_of_one_commit_do_not_replace_each_other() -> None:
+    ids = {run_of(replace(tree(), mode=mode))["automationDetails"]["id"] for mode in ("ci", "logs")}
+    assert ids == {"leakguard/ci/", "leakguard/logs/"}
 
 
 def test_only_rules_that_fired_are_described() -> None:
