@@ -43,7 +43,7 @@ def command() -> None:
       leakguard rotate 12 --resume
       leakguard rotate list
 
-    Exit codes: 0 done (or a plan that can be run), 5 failed or unknown,
+    Exit codes: 0 done (or a plan that can be run), 5 failed, waiting or unknown,
     6 refused, 2 usage, 3 a script or manifest is wrong.
     """
 

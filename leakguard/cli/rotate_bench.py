@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,9 @@ from leakguard.keep.store import Store, open_store
 from leakguard.report.style import clean
 from leakguard.rotate import script
 from leakguard.rotate.engine import Engine
+from leakguard.rotate.fleet import Pause
 from leakguard.rotate.guided import Guided
+from leakguard.rotate.names import without as bare_of
 from leakguard.rotate.script import Runner, Script
 from leakguard.rotate.world import World
 from leakguard.secret import Secret
@@ -34,6 +36,7 @@ class Bench:
     def __init__(self, desk: Desk, attested: Mapping[str, str] | None = None) -> None:
         self.desk = desk
         self._attested = dict(attested or {})
+        self._ids: set[str] = set()
 
     @functools.cached_property
     def scripts(self) -> dict[str, Script]:
@@ -53,10 +56,11 @@ class Bench:
         """The journal beside the incidents."""
         return Journal(self.desk.store)
 
-    def engine(self, store: Store | None = None) -> Engine:
-        """An engine; with a store of its own for a thread."""
+    def engine(self, store: Store | None = None, pause: Pause = lambda _: None) -> Engine:
+        """An engine; with a store of its own for a thread, which `pause` makes wait."""
         journal = Journal(store) if store is not None else self.journal
-        world = World(self.desk.now, time.sleep, tell=self._tell, follow=self._follow)
+        world = World(self.desk.now, time.sleep, tell=self._tell, follow=self._follow,
+                      pause=pause, learn=self._ids.update)  # fmt: skip
         return Engine(store or self.desk.store, journal, self.runners, self.desk.actor, world)
 
     def own_store(self) -> Store:
@@ -87,7 +91,7 @@ class Bench:
         from leakguard.respond.consequences import with_consequences
 
         known = self.desk.knowledge(incident.opened.preset)
-        return with_consequences(incident, _spotless(events), known, self.desk.now())
+        return with_consequences(incident, _spotless(events, self._ids), known, self.desk.now())
 
     def _tell(self, line: str) -> None:
         if sys.stderr is not None and sys.stderr.isatty():
@@ -108,16 +112,19 @@ class Bench:
 PEOPLE = ("start", "defer", "reason")
 """Phases of which a person says something, before anything is done."""
 
+TEXTS = ("detail", "why", "name", "where")
+"""What a script may have said in an event."""
+
 LEFT_OUT = "[left out: it looks like a secret]"
 
 
-def _spotless(events: Sequence[ev.Event]) -> Sequence[ev.Event]:
+def _spotless(events: Sequence[ev.Event], ids: Collection[str] = ()) -> Sequence[ev.Event]:
     """The events without a secret. What a person wrote is refused.
 
     What a script said is left out: its step happened, and the new value that came with
-    it must not be lost over a word.
+    it must not be lost over a word. The `ids` of credentials are no secrets.
     """
-    return [one if _by_a_person(one) else _without(one) for one in events]
+    return [one if _by_a_person(one) else _without(one, ids) for one in events]
 
 
 def _by_a_person(event: ev.Event) -> bool:
@@ -132,11 +139,13 @@ def _by_a_person(event: ev.Event) -> bool:
     return False
 
 
-def _without(event: ev.Event) -> ev.Event:
+def _without(event: ev.Event, ids: Collection[str]) -> ev.Event:
+    texts = {one: str(getattr(event, one, "")) for one in TEXTS}
+    bare = {name: bare_of(ids, text) for name, text in texts.items() if text}
+    told: Any = {name: text for name, text in bare.items() if text != texts[name]}
     try:
-        spotless.check([event])
+        spotless.check([replace(event, **told)])
     except RefusedError:
-        words = [one for one in ("detail", "why", "name", "where") if getattr(event, one, "")]
-        left_out: Any = dict.fromkeys(words, LEFT_OUT)
+        left_out: Any = dict.fromkeys(bare, LEFT_OUT)
         return replace(event, **left_out)
     return event

@@ -128,9 +128,10 @@ def deliveries(
         script = named(scripts, kind)
         if script.manifest.kind != "consumer":
             raise UsageError(f"{kind} is an issuer, not a consumer", "leakguard rotate list")
-        target = check_target(script.manifest, _params(params))
+        told = _params(params)
+        target = check_target(script.manifest, told)
         number = consumer or next(free)
-        label = listed.get(number) or f"{kind} {_label(target)}".strip()
+        label = listed.get(number) or f"{kind} {_label(told)}".strip()
         found.append(Delivery(number, label, kind, target, new=not consumer))
     handled = {one.id for one in found}
     return found + [Delivery(key, name) for key, name in listed.items() if key not in handled]
@@ -155,8 +156,8 @@ def _params(text: str) -> dict[str, str]:
     return pairs([word for word in text.split(",") if word], "--consumer kind:")
 
 
-def _label(target: Mapping[str, object]) -> str:
-    return " ".join(str(value) for value in list(target.values())[:2])
+def _label(told: Mapping[str, str]) -> str:
+    return " ".join(list(told.values())[:2])
 
 
 # The leaked value

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +25,7 @@ from leakguard.keep.journal import Rotation
 from leakguard.report.style import clean
 from leakguard.rotate import words
 from leakguard.rotate.engine import WORST, Engine
-from leakguard.rotate.fleet import Fleet, Job, Result
+from leakguard.rotate.fleet import Fleet, Job, Pause, Result
 from leakguard.rotate.plan import Plan
 from leakguard.rotate.policy import PATIENCE, Outcome, Policy
 from leakguard.secret import Secret
@@ -124,19 +124,20 @@ def _asked(
     if not carry_out:
         return _shown(plans, as_json)
     if not as_json:
-        _shown(plans, as_json)
+        _shown(plans, as_json, applied=True)
     _possible(plans)
     _confirm(incident, yes, "rotate")
     return _carry_out(bench, incident, plans, wish, jobs, as_json)
 
 
-def _shown(plans: Mapping[str, Planned], as_json: bool) -> int:
+def _shown(plans: Mapping[str, Planned], as_json: bool, *, applied: bool = False) -> int:
     if as_json:
         listed = [one.plan.as_json() | {"possible": one.plan.possible} for one in plans.values()]
         console.show(json.dumps({"schema": "leakguard-plan/1", "plans": listed}) + "\n")
     else:
         style = console.style(sys.stdout)
-        console.show("\n".join(words.plan(one.plan, style) for one in plans.values()))
+        shown = [words.plan(one.plan, style, applied=applied) for one in plans.values()]
+        console.show("\n".join(shown))
     return exits.CLEAN if all(one.plan.possible for one in plans.values()) else exits.REFUSED
 
 
@@ -166,13 +167,17 @@ def _confirm(incident: Incident, yes: str | None, what: str) -> None:
         raise RefusedError("not confirmed: that is not the incident", f"it is {incident.id}")
 
 
-def _policy(incident: Incident, found: Plan, wish: Wish) -> Policy:
-    return Policy(
-        strategy=found.strategy,
-        patience=wish.wait,
-        approver=wish.approver,
-        level=incident.level,
-    )
+def _approver(incident: Incident, plans: Iterable[Plan], wish: Wish) -> str:
+    """The second person: named beforehand, or asked for where somebody sits at a terminal."""
+    needed = incident.level <= WORST and any(one.irreversible for one in plans)
+    if wish.approver or not needed or not sys.stdin.isatty():
+        return wish.approver
+    said: str = click.prompt(
+        "This cannot be undone, and the incident is too serious for one person.\n"
+        "Who else approves? Their name goes on record",
+        default="", show_default=False, err=True,
+    )  # fmt: skip
+    return said.strip()
 
 
 def _revoke_by(bench: Bench, incident: Incident) -> datetime | None:
@@ -187,33 +192,35 @@ def _carry_out(
 ) -> int:  # fmt: skip
     begun: dict[str, Rotation] = {}
     engine = bench.engine()
+    approver = _approver(incident, [one.plan for one in plans.values()], wish)
     for key, one in plans.items():
-        policy = _policy(incident, one.plan, wish)
+        policy = Policy(one.plan.strategy, wish.wait, approver=approver, level=incident.level)
         by = _revoke_by(bench, incident)
         begun[key] = engine.start(one.plan, policy, revoke_by=by)
     if len(begun) == 1:
         [(key, rotation)] = begun.items()
         return _told([_single(engine, rotation, plans[key].secrets)], as_json)
-    work = [
-        Job(key, _issuer(one.plan), one.tier, partial(_apart, bench, begun[key], one.secrets))
-        for key, one in plans.items()
-    ]
+    work = [_job(bench, begun[key], one) for key, one in plans.items()]
     fleet = Fleet(jobs, time.monotonic, time.sleep, stop_after=wish.stop_after)
     return _told(fleet.run(work), as_json)
 
 
-def _issuer(found: Plan) -> str:
-    """What may not be overrun: the same script at the same target."""
-    return f"{found.script} {json.dumps(dict(found.target), sort_keys=True)}"
+def _job(bench: Bench, rotation: Rotation, one: Planned) -> Job:
+    manifest = bench.scripts[one.plan.script].manifest
+    issuer = manifest.issuer(one.plan.target)
+    run = partial(_apart, bench, rotation, one.secrets)
+    return Job(rotation.secret, issuer, manifest.tier, run, manifest.rate.per_minute)
 
 
 def _single(engine: Engine, rotation: Rotation, secrets: Mapping[str, Secret]) -> Result:
     return Result(rotation.secret, engine.run(rotation.id, secrets))
 
 
-def _apart(bench: Bench, rotation: Rotation, secrets: Mapping[str, Secret]) -> Outcome:
+def _apart(
+    bench: Bench, rotation: Rotation, secrets: Mapping[str, Secret], pause: Pause
+) -> Outcome:
     with bench.own_store() as store:
-        return bench.engine(store).run(rotation.id, secrets)
+        return bench.engine(store, pause).run(rotation.id, secrets)
 
 
 def _go_on(bench: Bench, incident: Incident, secret: str, wish: Wish) -> Result:

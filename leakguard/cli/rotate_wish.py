@@ -45,7 +45,6 @@ class Planned:
 
     plan: Plan
     secrets: Mapping[str, Secret]
-    tier: str
 
 
 def subjects_of(incident: Incident, wanted: str | None) -> list[str]:
@@ -105,4 +104,4 @@ def planned(bench: Bench, incident: Incident, secret: str, wish: Wish) -> Planne
         runners=bench.runners, strategy="contain" if wish.revoke_first else "",
         old={"id": called} if called else {},
     )  # fmt: skip
-    return Planned(found, secrets, manifest.tier)
+    return Planned(found, secrets)

@@ -9,10 +9,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from leakguard.rotate.kit import ANSWERS_TO_A_LOGIN, ERRORS, STATUSES
-from leakguard.secret import Secret
+from leakguard.secret import MASK, Secret
 
 MAX_DEPTH = 40
+A_DAY = 86400
+LEAST_PAUSE = 1.0
+"""Seconds; an issuer that says 0 would be asked without end."""
+
 STATES = ("active", "disabled", "absent", "unknown")
+LONG = 6
+"""Digits from which on a number is looked at as a text would be."""
+
 _SLOT = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _WIRE = ("ok", "status", "new", "observed", "evidence", "secrets", "error")
 
@@ -35,6 +42,7 @@ class Reply:
     error: str = ""
     message: str = ""
     retryable: bool = False
+    retry_after: float | None = None  # seconds; only with a quota that ends by itself
     lost: bool = False
     stderr: str = ""
 
@@ -109,7 +117,14 @@ def _walk(thing: Any, change: Callable[[str], str]) -> Any:
         return {change(str(name)): _walk(value, change) for name, value in thing.items()}
     if isinstance(thing, (list, tuple)):
         return [_walk(one, change) for one in thing]
+    if _long(thing) and change(str(thing)) != str(thing):
+        return MASK
     return thing
+
+
+def _long(thing: Any) -> bool:
+    """Whether it is a number that could be a secret of digits."""
+    return isinstance(thing, (int, float)) and len(str(thing)) >= LONG
 
 
 def _object(raw: bytes) -> dict[str, Any]:
@@ -160,7 +175,18 @@ def _failure(found: dict[str, Any]) -> Reply:
         error=_choice(error.get("class"), ERRORS, "class of the error"),
         message=message,
         retryable=error.get("retryable") is True,
+        retry_after=_retry_after(error),
     )
+
+
+def _retry_after(error: Mapping[str, Any]) -> float | None:
+    """When to come back, as a quota may say; none of the other classes is waited for like that."""
+    said = error.get("retry_after")
+    if said is None or error["class"] != "quota":
+        return None
+    if isinstance(said, bool) or not isinstance(said, (int, float)) or not 0 <= said <= A_DAY:
+        raise Garbage("`retry_after` is no number of seconds up to a day")
+    return max(float(said), LEAST_PAUSE)
 
 
 def _choice(value: Any, known: tuple[str, ...], what: str) -> str:

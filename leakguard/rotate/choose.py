@@ -62,8 +62,8 @@ def _fit(secret: LeakedSecret, manifest: Manifest) -> int:
         return 1
     if secret.secret_class not in manifest.classes:
         return 0
-    if secret.added.provider in manifest.providers:
-        return 4
+    if secret.added.provider in manifest.providers:  # the first of them is the script's own
+        return 5 if secret.added.provider == manifest.providers[0] else 4
     known = secret.added.provider not in ("", "generic")
     return 3 if not manifest.providers else 0 if known else 2
 

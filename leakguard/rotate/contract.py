@@ -22,6 +22,7 @@ from leakguard.rotate.answer import Garbage, Reply
 from leakguard.rotate.generate import common, make
 from leakguard.rotate.kit import PROTOCOL
 from leakguard.rotate.manifest import CAPABILITIES, Manifest
+from leakguard.rotate.order import endings
 from leakguard.rotate.redact import Redactor
 from leakguard.rotate.script import READ_ONLY, Script, folder_hash
 from leakguard.secret import Secret
@@ -280,7 +281,12 @@ def _issuer(play: _Play) -> None:
     for phase in ("disable_old", "kill_derived"):
         if manifest.has(phase):
             _twice(play, phase)
-    play.probes("refused")
+    if not endings(manifest, manifest.overlap):
+        play.note("a person has to end the old one: the script cannot", ok=True)
+        play.ask("observe")
+        return
+    if manifest.has("disable_old") or manifest.overlap == "none":
+        play.probes("refused")
     play.ask("observe")
     if manifest.has("destroy_old"):
         _twice(play, "destroy_old")

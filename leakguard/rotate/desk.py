@@ -11,16 +11,19 @@ from leakguard.event import Entry, Event
 from leakguard.incident import Incident
 from leakguard.keep.journal import NOTHING, Journal, Lease, Rotation
 from leakguard.rotate.answer import Reply
-from leakguard.rotate.order import ENDING, MUTATIONS, Step, way
+from leakguard.rotate.order import ENDING, MUTATIONS, Step, endings, way
 from leakguard.rotate.plan import Delivery, Plan, slots_of
 from leakguard.rotate.policy import End, Policy
 from leakguard.rotate.record import Decide, Record
-from leakguard.rotate.script import Call, Runner
+from leakguard.rotate.script import Call, Runner, names
 from leakguard.rotate.world import World
 from leakguard.secret import Secret
 
 PROOFS = ("prove", "prove-end")
 """Steps that show something of the changes before them, and nothing of later ones."""
+
+BREATH = 10.0
+"""Seconds of waiting after which whoever watches is told that it goes on."""
 
 PASSING = ("network", "timeout")
 """Errors that may be gone a moment later. Only phases without effect are asked again for them."""
@@ -45,6 +48,7 @@ class Desk:
     again: bool = False
     tried: set[str] = field(default_factory=set)
     redo: set[str] = field(default_factory=set)
+    waited: float = 0.0
 
     @property
     def steps(self) -> list[Step]:
@@ -105,10 +109,16 @@ class Desk:
         return any(one is not None and one.status != "failed" for one in found)
 
     @property
+    def by_hand(self) -> bool:
+        """Whether the script cannot end the old one, so that a person has to."""
+        return not endings(self.runner.manifest, self.overlap)
+
+    @property
     def ended(self) -> bool:
         """Whether the old one may have been ended already."""
-        killing = ("create",) if self.overlap == "none" else ()
-        return self.begun("disable_old", "destroy_old", *killing)
+        if self.by_hand:
+            return self.done("prove")
+        return self.begun(*endings(self.runner.manifest, self.overlap))
 
     # What is written
 
@@ -154,8 +164,26 @@ class Desk:
     # What is asked
 
     def ask(self, step: Step, phase: str = "") -> Reply:
-        """One call of a script."""
-        phase = phase or step.phase
+        """One call of a script; again, when it is told to come back later, and later is in time."""
+        waited = 0.0
+        while True:
+            reply = self._call(step, phase or step.phase)
+            if reply.retry_after is None:
+                return reply
+            self.world.pause(reply.retry_after)
+            if not self._in_time(reply.retry_after, waited):
+                return reply
+            waited += reply.retry_after
+            self.world.tell(f"{step.key}: asked to come back in {reply.retry_after:g} s")
+            self.rest(reply.retry_after)
+
+    def _in_time(self, seconds: float, waited: float) -> bool:
+        """Whether a wait ends before our patience does, and before the old one has to end."""
+        by = self.rotation.revoke_by
+        left = (by - self.now()).total_seconds() if by and not self.ended else 0.0
+        return waited + seconds <= self.policy.patience and (left <= 0 or seconds <= left)
+
+    def _call(self, step: Step, phase: str) -> Reply:
         runner, delivery = self.runner_of(step), self.delivery(step.consumer)
         last = self.rotation.step(step.key)
         call = Call(
@@ -168,9 +196,11 @@ class Desk:
             new=self.new(),
             plan=self.plan.answers.get(step.consumer, {}) if delivery else self.plan.answer,
             consumer=delivery.target if delivery else {},
-            secrets=self._slots(runner, phase, step.consumer),
+            secrets=self._slots(runner, step.consumer),
         )
-        return runner.call(call)
+        reply = runner.call(call)
+        self.world.learn(names(reply, call))
+        return reply
 
     def key(self, step: Step, phase: str = "") -> str:
         """The same for every try, so that a script can tell a repetition."""
@@ -185,20 +215,25 @@ class Desk:
         return found
 
     def rest(self, seconds: float) -> None:
-        """Wait, and stay the one who works on this."""
-        if seconds > 0:
-            self.world.sleep(seconds)
+        """Wait, and stay the one who works on this; who watches hears of it now and then."""
+        while seconds > 0:
+            breath = min(seconds, BREATH)
+            self.world.sleep(breath)
             self.journal.renew(self.lease, self.seconds)
+            before, self.waited, seconds = self.waited, self.waited + breath, seconds - breath
+            if before // BREATH != self.waited // BREATH:
+                self.world.tell(f"waited {self.waited:.0f} s")
 
-    def _slots(self, runner: Runner, phase: str, consumer: str) -> dict[str, Secret]:
-        """The slots that this phase may see: those given now, and those sealed before."""
+    def _slots(self, runner: Runner, consumer: str) -> dict[str, Secret]:
+        """The values given now, and those sealed before. A script gets what it needs of them;
+        all are known to what reads its answer.
+        """
         given = slots_of(consumer, self.secrets)
         if not runner.manifest.guided:
             given.pop("new", None)
-        for name in runner.manifest.needs.get(phase, ()):
-            if name in self.rotation.slots:
-                given[name] = self.journal.unseal(self.rotation.id, name)
-        return given
+        return given | {
+            name: self.journal.unseal(self.rotation.id, name) for name in self.rotation.slots
+        }
 
 
 def passes(reply: Reply) -> bool:

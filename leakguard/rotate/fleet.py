@@ -8,21 +8,22 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 from leakguard.errors import LeakguardError
-from leakguard.rotate.manifest import TIERS
+from leakguard.rotate.manifest import PER_MINUTE, TIERS
 from leakguard.rotate.policy import Outcome
 
-PER_MINUTE = 30.0
-"""How many rotations one issuer is asked to begin in a minute."""
+Pause = Callable[[float], None]
+"""Told for how many seconds an issuer wants to be left alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One rotation of many. `issuer` names what may not be overrun."""
+    """One rotation of many. `issuer` names what may not be overrun, by its own rate."""
 
     key: str
     issuer: str
     tier: str
-    run: Callable[[], Outcome]
+    run: Callable[[Pause], Outcome]
+    per_minute: float = PER_MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,9 @@ class Result:
 
 @dataclass(slots=True)
 class Bucket:
-    """So many at once, then so many a minute; who comes too early waits."""
+    """So many at once, then so many a minute; who comes too early waits. So does everybody
+    while the issuer wants to be left alone.
+    """
 
     per_minute: float
     burst: float
@@ -50,6 +53,7 @@ class Bucket:
     sleep: Callable[[float], None]
     _level: float = field(init=False)
     _seen: float = field(init=False)
+    _closed: float = field(init=False, default=0.0)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -62,8 +66,14 @@ class Bucket:
             gained = max(0.0, here - self._seen) * self.per_minute / 60
             self._level, self._seen = min(self.burst, self._level + gained) - 1, here
             wait = -self._level * 60 / self.per_minute
-        if wait > 0:
+        while wait > 0 or (wait := self._closed - self.now()) > 0:
             self.sleep(wait)
+            wait = 0.0
+
+    def pause(self, seconds: float) -> None:
+        """Nobody begins for so long."""
+        with self._lock:
+            self._closed = max(self._closed, self.now() + seconds)
 
 
 @dataclass(slots=True)
@@ -74,7 +84,6 @@ class Fleet:
     now: Callable[[], float]
     sleep: Callable[[float], None]
     stop_after: int = 3
-    per_minute: float = PER_MINUTE
     tell: Callable[[Result], None] = lambda _: None
     _buckets: dict[str, Bucket] = field(init=False, default_factory=dict)
     _bad: int = field(init=False, default=0)
@@ -101,10 +110,11 @@ class Fleet:
     def _one(self, job: Job) -> Result:
         if self._stopped():
             return _skipped(job, self.stop_after)
-        self._bucket(job.issuer).take()
+        bucket = self._bucket(job)
+        bucket.take()
         if self._stopped():  # while it waited for its turn
             return _skipped(job, self.stop_after)
-        result = _carried_out(job)
+        result = _carried_out(job, bucket.pause)
         if not result.good:
             with self._lock:
                 self._bad += 1
@@ -114,21 +124,21 @@ class Fleet:
         with self._lock:
             return 0 < self.stop_after <= self._bad
 
-    def _bucket(self, issuer: str) -> Bucket:
+    def _bucket(self, job: Job) -> Bucket:
         with self._lock:
-            if issuer not in self._buckets:
-                burst = max(1.0, float(self.jobs))
-                self._buckets[issuer] = Bucket(self.per_minute, burst, self.now, self.sleep)
-            return self._buckets[issuer]
+            if job.issuer not in self._buckets:
+                burst = min(max(1.0, float(self.jobs)), max(1.0, job.per_minute))
+                self._buckets[job.issuer] = Bucket(job.per_minute, burst, self.now, self.sleep)
+            return self._buckets[job.issuer]
 
 
 def _skipped(job: Job, failures: int) -> Result:
     return Result(job.key, skipped=f"not begun: {failures} others failed before")
 
 
-def _carried_out(job: Job) -> Result:
+def _carried_out(job: Job, pause: Pause) -> Result:
     try:
-        return Result(job.key, job.run())
+        return Result(job.key, job.run(pause))
     except LeakguardError as error:
         return Result(job.key, problem=error.message)
     except Exception as bug:  # noqa: BLE001 - its text might quote a value; the others go on

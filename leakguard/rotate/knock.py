@@ -26,6 +26,7 @@ def prove(walk: Walk, step: Step) -> Outcome | None:
     walk.rest(walk.runner.manifest.propagation_seconds)
     walk.intend(step)
     rounds, public, reply = _rounds(walk, step)
+    walk.redo.discard(step.key)
     verdict = judge(rounds, walk.runner.manifest.rounds)
     if verdict is Verdict.DEAD and _doubted(walk) and rounds[-1].method != "metadata":
         verdict = Verdict.UNKNOWN
@@ -33,12 +34,17 @@ def prove(walk: Walk, step: Step) -> Outcome | None:
     detail = f"{verdict.value}: {told(rounds)}{_doubt(walk)}"
     uses = walk.record.discovered(reply.more.get("used_by", ()))
     if verdict is Verdict.DEAD:
-        dead = walk.record.dead(rounds, _doubt(walk), final=step.key == walk.steps[-1].key)
+        final = step.key == walk.steps[-1].key
+        dead = walk.record.dead(rounds, _doubt(walk), final=final, by_hand=walk.by_hand)
         walk.finish(step, "done", public, walk.told(step, "done", uses, dead, detail=detail))
         return None
     if verdict is Verdict.ALIVE:
         alive = walk.record.alive(rounds)
         events = walk.told(step, "failed", uses, alive, detail=detail)
+        if walk.by_hand:
+            walk.finish(step, "failed", public, events, end=End.WAITING)
+            what = f"the leaked one still works ({told(rounds)})"
+            return walk.outcome(End.WAITING, step, what, *_end_it(walk))
         walk.finish(step, "failed", public, events, end=End.FAILED)
         return walk.outcome(
             End.FAILED, step, f"the leaked one is NOT dead: {detail}",
@@ -69,6 +75,15 @@ def again(walk: Walk) -> Outcome:
     return Outcome(walk.rotation.id, End.DEAD, message, hints, step.key, shown=True)
 
 
+def _end_it(walk: Walk) -> tuple[str, ...]:
+    """What a person has to do where the script cannot."""
+    old = f" ({walk.plan.old['id']})" if walk.plan.old.get("id") else ""
+    return (
+        f"{walk.plan.script} cannot end it: end it{old} at the issuer yourself",
+        f"then prove it dead: {walk.resume}",
+    )
+
+
 def _may_prove(walk: Walk) -> None:
     """Raises RefusedError while nothing was ended: a refusal would only show a wrong value."""
     if walk.rotation.state == End.ROLLED_BACK:
@@ -76,7 +91,7 @@ def _may_prove(walk: Walk) -> None:
             f"{walk.rotation.id} was rolled back: the leaked one works",
             f"rotate again: leakguard rotate {walk.plan.incident} --secret {walk.plan.secret}",
         )
-    if not walk.ended:
+    if not walk.ended and not walk.by_hand:
         raise RefusedError(
             "the leaked one was not ended yet, so nothing can show it dead",
             f"go on: {walk.resume}",
@@ -127,7 +142,8 @@ def _rounds(walk: Walk, step: Step) -> tuple[list[Round], dict[str, Any], Reply]
         rounds.append(_round(reply))
         evidence += [dict(one) for one in reply.evidence]
         dead = judge(rounds, manifest.rounds) is Verdict.DEAD
-        if dead or len(rounds) >= most or _hopeless(rounds, reply, manifest.rounds):
+        over = dead or (walk.by_hand and judge(rounds, 1) is Verdict.ALIVE)
+        if over or len(rounds) >= most or _hopeless(rounds, reply, manifest.rounds):
             kept = {"rounds": [asdict(one) for one in rounds], "evidence": evidence[-MOST_ROUNDS:]}
             return rounds, kept | {"message": reply.message, "stderr": reply.stderr}, reply
         walk.rest(manifest.interval_seconds)

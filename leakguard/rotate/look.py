@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leakguard.rotate.answer import Reply
-from leakguard.rotate.desk import passes, pending
+from leakguard.rotate.desk import passes, pending, why
 from leakguard.rotate.generate import make
-from leakguard.rotate.order import Step
+from leakguard.rotate.order import CAPTURE, Step
 from leakguard.rotate.plan import shape_of
 from leakguard.rotate.policy import Outcome
+from leakguard.rotate.record import Decide
 
 if TYPE_CHECKING:
     from leakguard.rotate.walk import Walk
@@ -76,6 +77,34 @@ def confirm(walk: Walk, step: Step) -> Outcome | None:
     detail = reply.message or "it does not use the new one yet"
     walk.finish(step, status, reply.public(), walk.told(step, status, detail=detail))
     return None
+
+
+def capture(walk: Walk) -> bool:
+    """Keep what the issuer shows of the old one; whether it is kept. A person keeps it by hand."""
+    if walk.done(CAPTURE):
+        return True
+    if walk.runner.manifest.guided:
+        return False
+    step = Step(CAPTURE, "observe")
+    walk.intend(step)
+    reply = observe(walk, step)
+    walk.world.crash("after_effect", step.key)
+    status = "done" if reply.ok else "failed"
+    told = walk.told(step, status, *_users(walk, reply), detail=_shown(reply))
+    walk.finish(step, status, reply.public(), told)
+    return reply.ok
+
+
+def _shown(reply: Reply) -> str:
+    if not reply.ok:
+        return f"nothing kept ({why(reply)})"
+    listed = len(reply.more["state"].get("credentials", ()))
+    old = reply.more["state"].get("old", "unknown")
+    return f"kept before anything ends: old {old}, credentials listed: {listed}"
+
+
+def _users(walk: Walk, reply: Reply) -> list[Decide]:
+    return [walk.record.discovered(reply.more.get("used_by", ()))]
 
 
 def observe(walk: Walk, step: Step) -> Reply:

@@ -33,6 +33,9 @@ CAPABILITIES = (
 )
 """What `describe` repeats, and what a plan may narrow for its target."""
 
+PER_MINUTE = 30.0
+"""Rotations that an issuer is asked to begin in a minute, where its manifest says nothing."""
+
 TIMEOUT = 30.0
 LONGEST_TIMEOUT = 3600.0
 
@@ -76,6 +79,16 @@ class Requires:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How many rotations an issuer is asked to begin in a minute; `per` names parameters of
+    the target that tell one issuer from another (without: all that use the script are one).
+    """
+
+    per_minute: float = PER_MINUTE
+    per: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything that the engine believes of a script before it has run it."""
 
@@ -103,6 +116,7 @@ class Manifest:
     constraints: Constraints = field(default_factory=Constraints)
     timeouts: Mapping[str, float] = field(default_factory=dict)
     requires: Requires = Requires()
+    rate: Rate = Rate()
     irreversible: tuple[str, ...] = ()
     guide: Mapping[str, str] = field(default_factory=dict)
 
@@ -118,6 +132,10 @@ class Manifest:
     def timeout(self, phase: str) -> float:
         """Seconds that a phase may take."""
         return self.timeouts.get(phase, TIMEOUT)
+
+    def issuer(self, target: Mapping[str, Any]) -> str:
+        """What may not be overrun when this target is asked."""
+        return " ".join([self.name, *(f"{one}={target.get(one, '')}" for one in self.rate.per)])
 
     def capabilities(self) -> dict[str, Any]:
         """What `describe` has to answer."""

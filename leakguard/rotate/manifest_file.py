@@ -22,17 +22,21 @@ from leakguard.rotate.manifest import (
     TYPES,
     Manifest,
     Parameter,
+    Rate,
     Requires,
     Slot,
     typed,
 )
 from leakguard.rule import CLASSES
 
+FASTEST = 6000
+"""Rotations a minute that a manifest may allow."""
+
 _KEYS = (
     "protocol", "name", "kind", "title", "classes", "providers", "tier", "run", "phases",
     "secret_origin", "overlap", "max_active", "reversible_disable", "kills_sessions",
     "label_support", "dry_run", "propagation_seconds", "proof", "target", "slots", "needs",
-    "constraints", "timeouts", "requires", "irreversible", "guide",
+    "constraints", "timeouts", "requires", "rate", "irreversible", "guide",
 )  # fmt: skip
 
 
@@ -79,6 +83,7 @@ class _Reader:
             constraints=self._constraints(),
             timeouts=self._timeouts(),
             requires=self._requires(),
+            rate=self._rate(),
             irreversible=self._choices("irreversible", PHASES),
             guide=guide,
             **self._proof(),
@@ -203,6 +208,21 @@ class _Reader:
             self._doc.texts(found["programs"], "programs") if "programs" in found else (),
             self._doc.text_of(found["extra"], "extra") if "extra" in found else "",
         )
+
+    def _rate(self) -> Rate:
+        if "rate" not in self._found:
+            return Rate()
+        doc, made = self._doc, Rate()
+        found = doc.mapping(self._found["rate"], ("per_minute", "per"), "rate")
+        if "per_minute" in found:
+            made = replace(made, per_minute=doc.number(found["per_minute"], float, "per_minute"))
+            if not 0 < made.per_minute <= FASTEST:
+                doc.fail(found["per_minute"], f"per_minute is at most {FASTEST}, and more than 0")
+        if "per" in found:
+            known = tuple(name for name, _ in self._entries("target"))
+            per = tuple(doc.choice(one, known, "per") for one in doc.items(found["per"], "per"))
+            made = replace(made, per=per)
+        return made
 
     def _proof(self) -> dict[str, Any]:
         if "proof" not in self._found:

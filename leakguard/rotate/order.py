@@ -16,6 +16,13 @@ ENDING = ("disable_old", "kill_derived", "prove", "destroy_old", "prove-end")
 """What must not happen in `overlap` before every consumer is confirmed."""
 
 
+DESTROYING = ("disable_old", "kill_derived", "destroy_old")
+"""After these the issuer may have forgotten what it knows of the old one and its sessions."""
+
+CAPTURE = "capture"
+"""Keeping what the issuer shows, just before the first of these; never a reason to wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing the journal remembers: a phase, for a consumer where there is one."""
@@ -30,9 +37,17 @@ class Step:
         return self.phase in MUTATIONS
 
 
+def endings(manifest: Manifest, overlap: str) -> tuple[str, ...]:
+    """The phases with which a script ends the old one. None: only a person can."""
+    named = tuple(one for one in ("disable_old", "destroy_old") if manifest.has(one))
+    return ("create", *named) if overlap == "none" else named
+
+
 def way(manifest: Manifest, strategy: str, overlap: str, consumers: Sequence[str]) -> list[Step]:
     """Every step, in order. With `contain` the old one ends before the new one is anywhere."""
-    ending = [Step(one, one) for one in ("disable_old", "kill_derived") if manifest.has(one)]
+    ends = endings(manifest, overlap)
+    first = "destroy_old" if ends[:1] == ("destroy_old",) else "disable_old"
+    ending = [Step(one, one) for one in (first, "kill_derived") if manifest.has(one)]
     making = [Step("create", "create"), Step("verify_new", "verify_new")]
     if manifest.secret_origin == "client":
         making.insert(0, Step("generate", "generate"))
@@ -51,6 +66,6 @@ def way(manifest: Manifest, strategy: str, overlap: str, consumers: Sequence[str
     if not manifest.guided:
         steps.insert(0, Step("baseline", "probe"))
     steps.append(Step("prove", "probe"))
-    if manifest.has("destroy_old"):
+    if manifest.has("destroy_old") and first != "destroy_old":
         steps += [Step("destroy_old", "destroy_old"), Step("prove-end", "probe")]
     return steps

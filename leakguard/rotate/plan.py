@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from leakguard.errors import ConfigError, UsageError
 from leakguard.rotate.answer import Reply
-from leakguard.rotate.generate import Constraints, Shape, common
-from leakguard.rotate.manifest import CAPABILITIES, Manifest
+from leakguard.rotate.checks import Check, agrees, fit, installed, told_by
+from leakguard.rotate.generate import Shape
+from leakguard.rotate.manifest import Manifest
+from leakguard.rotate.order import endings, way
 from leakguard.rotate.script import READ_ONLY, Call, Runner
 from leakguard.secret import Secret
 
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("overlap", "contain")
 """`overlap`: the old one ends when the new one works everywhere. `contain`: it ends first."""
+
+YOU = "you"
+"""In place of a phase: what a person has to do beside the script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,6 @@ class PlannedAction:
     def harmless(self) -> bool:
         """Whether it changes nothing."""
         return self.phase in READ_ONLY
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Something that has to hold before anything is done."""
-
-    what: str
-    ok: bool
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +125,26 @@ def plan(
     from dataclasses import replace
 
     asked = runner.call(replace(call, phase="plan", dry_run=True))
-    checks = [*_installed(runner.manifest), *_agrees(runner.manifest, described, asked)]
-    checks += _checks(asked, runner.manifest.name)
+    checks = [*installed(runner.manifest), *agrees(runner.manifest, described, asked)]
+    checks += told_by(asked, runner.manifest.name)
     capabilities = runner.manifest.capabilities() | dict(asked.more.get("capabilities", {}))
     answers = {}
     actions = [_action(one) for one in asked.more.get("actions", ())]
+    if asked.ok and not endings(runner.manifest, capabilities["overlap"]):
+        actions.append(_by_hand(runner.manifest, incident, secret))
     for delivery in deliveries:
         if delivery.script:
             said = _consumer(delivery, (runners or {})[delivery.script], rotation, secrets)
             answers[delivery.id] = _kept(said)
-            checks += _checks(said, delivery.name)
+            checks += told_by(said, delivery.name)
             actions += [_action(one, delivery.id) for one in said.more.get("actions", ())]
-    shape, fits = _shape(runner.manifest, asked, deliveries, runners or {}, answers)
-    way = strategy or _strategy(incident, secret, capabilities)
+    shape, fits = fit(
+        (runner.manifest.name, runner.manifest, asked.more.get("constraints")),
+        [(one.name, (runners or {})[one.script].manifest, answers[one.id].get("constraints"))
+         for one in deliveries if one.script],
+    )  # fmt: skip
+    chosen = strategy or _strategy(incident, secret, capabilities)
+    chosen = "contain" if capabilities["overlap"] == "none" else chosen
     return Plan(
         incident=incident.id,
         secret=secret,
@@ -152,15 +152,15 @@ def plan(
         preview=leaked.added.preview,
         script=runner.manifest.name,
         title=runner.manifest.title,
-        strategy="contain" if capabilities["overlap"] == "none" else way,
+        strategy=chosen,
         target=dict(target),
         old={**(old or {}), **dict(asked.more.get("old", {}))},
-        actions=tuple(sorted(actions, key=lambda one: _rank(one.phase, way))),
+        actions=_ordered(actions, runner.manifest, chosen, capabilities["overlap"]),
         checks=(*checks, *fits),
         unknown=tuple(_unknown(incident, secret, deliveries, asked)),
         deliveries=tuple(deliveries),
         capabilities=capabilities,
-        shape=shape,
+        shape=(shape.characters, shape.min_length, shape.max_length) if shape else None,
         answer=_kept(asked),
         answers=answers,
     )
@@ -182,13 +182,17 @@ def _consumer(
 
 
 def slots_of(consumer: str, secrets: Mapping[str, Secret]) -> dict[str, Secret]:
-    """The slots as a consumer's script knows them: its own go before those of the same name."""
+    """The slots as a consumer's script knows them: its own go before those of the same name.
+
+    The others stay under names that no manifest can ask for: what is never handed over has to
+    be known to who reads the answers.
+    """
     own = {
         name.partition(".")[2]: secret
         for name, secret in secrets.items()
         if name.startswith(f"{consumer}.")
     }
-    return {name: secret for name, secret in secrets.items() if "." not in name} | own
+    return dict(secrets) | own
 
 
 def _kept(reply: Reply) -> dict[str, Any]:
@@ -202,90 +206,24 @@ def _action(said: Mapping[str, Any], by: str = "") -> PlannedAction:
     )
 
 
-def _installed(manifest: Manifest) -> list[Check]:
-    """What the script stands on, before it stumbles over its absence half-way."""
-    needs = manifest.requires
-    found = []
-    for name in needs.python:
-        if importlib.util.find_spec(name.partition(".")[0]) is None:
-            extra = f"pip install 'leakguard[{needs.extra}]'" if needs.extra else "pip install it"
-            found.append(Check(f"the Python package {name} is installed", ok=False, detail=extra))
-    found += [
-        Check(f"the program {name} is installed", ok=False, detail="not on PATH")
-        for name in needs.programs
-        if shutil.which(name) is None
-    ]
-    return found
+def _by_hand(manifest: Manifest, incident: Incident, secret: str) -> PlannedAction:
+    """What only a person can do, since the script knows no way to end the old one."""
+    again = f"leakguard rotate {incident.id} --secret {secret} --resume"
+    return PlannedAction(
+        YOU, "end", "the leaked one yourself",
+        f"{manifest.name} cannot; then prove it dead: {again}",
+        "as the issuer allows",
+    )  # fmt: skip
 
 
-def _agrees(manifest: Manifest, described: Reply, asked: Reply) -> list[Check]:
-    """A script that says something else than its manifest is not run."""
-    if not described.ok:
-        return [_failed(described, manifest.name)] if asked.ok else []
-    said = described.more["capabilities"]
-    differ = [
-        name
-        for name in CAPABILITIES
-        if name not in said
-        or said[name] not in (getattr(manifest, name), _narrowed(asked).get(name, object()))
-    ]
-    if not differ:
-        return []
-    detail = f"they differ in {', '.join(differ)}"
-    return [Check("the script and its manifest say the same", ok=False, detail=detail)]
-
-
-def _narrowed(asked: Reply) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = asked.more.get("capabilities", {})
-    return found
-
-
-def _checks(asked: Reply, name: str) -> list[Check]:
-    if not asked.ok:
-        return [_failed(asked, name)]
-    return [
-        Check(one["what"], one["ok"], str(one.get("detail", "")))
-        for one in asked.more.get("checks", ())
-    ]
-
-
-def _failed(reply: Reply, name: str) -> Check:
-    return Check(
-        f"{name} can look at its target", ok=False, detail=f"{reply.error}: {reply.message}"
-    )
-
-
-def _shape(
-    manifest: Manifest,
-    asked: Reply,
-    deliveries: Sequence[Delivery],
-    runners: Mapping[str, Runner],
-    answers: Mapping[str, Mapping[str, Any]],
-) -> tuple[tuple[str, int, int] | None, list[Check]]:
-    """What a new value has to be like, for the issuer and for every consumer."""
-    places = [(manifest.name, manifest.constraints)]
-    places += _tighter(manifest.name, asked.more.get("constraints"))
-    for one in deliveries:
-        if one.script:
-            places.append((one.name, runners[one.script].manifest.constraints))
-            places += _tighter(one.name, answers[one.id].get("constraints"))
-    if manifest.secret_origin == "issuer" or manifest.has("generate"):
-        places = [place for place in places if place[0] != manifest.name]
-    if not places:
-        return None, []
-    try:
-        shape = common(places)
-    except UsageError as error:
-        return None, [Check("one value suits all", ok=False, detail=error.message)]
-    except (KeyError, TypeError, ConfigError):
-        return None, [
-            Check("the constraints make sense", ok=False, detail="a script's own are odd")
-        ]
-    return (shape.characters, shape.min_length, shape.max_length), []
-
-
-def _tighter(name: str, said: Mapping[str, Any] | None) -> list[tuple[str, Constraints]]:
-    return [(name, Constraints(**said))] if said else []
+def _ordered(
+    actions: Iterable[PlannedAction], manifest: Manifest, strategy: str, overlap: str
+) -> tuple[PlannedAction, ...]:
+    """In the order in which the engine will come to them."""
+    steps = way(manifest, strategy, overlap, ["C1"])
+    rank: dict[str, float] = {step.phase: at for at, step in enumerate(steps)}
+    rank[YOU] = rank["probe"] - 0.5 if strategy == "overlap" else -1
+    return tuple(sorted(actions, key=lambda one: rank.get(one.phase, len(steps))))
 
 
 def shape_of(plan: Plan) -> Shape | None:
@@ -303,7 +241,10 @@ def _unknown(
 ) -> Iterable[str]:
     """What nobody knows, and what may therefore break."""
     if not incident.evidence:
-        yield "what the leak left behind: no evidence was kept yet, and ending it may destroy some"
+        yield (
+            "what its logs say of it: ending it may destroy that; "
+            f"leakguard evidence add {incident.id} FILE keeps it [G-28]"
+        )
     if incident.secrets[secret].counted != "yes":
         yield "whether all users of the old one are listed"
     if not deliveries:
@@ -315,14 +256,3 @@ def _unknown(
     for use in asked.more.get("used_by", ()):
         if isinstance(use, Mapping) and use.get("name") not in known:
             yield f"the old one is used by {use.get('name')} {use.get('where', '')}".rstrip()
-
-
-_OVERLAP = ("generate", "create", "verify_new", "distribute", "confirm",
-            "disable_old", "kill_derived", "probe", "destroy_old")  # fmt: skip
-_CONTAIN = ("disable_old", "kill_derived", "generate", "create", "verify_new", "distribute",
-            "confirm", "probe", "destroy_old")  # fmt: skip
-
-
-def _rank(phase: str, strategy: str) -> int:
-    order = _CONTAIN if strategy == "contain" else _OVERLAP
-    return order.index(phase) if phase in order else len(order)

@@ -42,8 +42,13 @@ class Record:
 
         return decide
 
-    def dead(self, rounds: Sequence[Round], doubt: str = "", *, final: bool) -> Decide:
-        """It was shown dead; after the last change this is the proof that counts."""
+    def dead(
+        self, rounds: Sequence[Round], doubt: str = "", *, final: bool, by_hand: bool = False
+    ) -> Decide:
+        """It was shown dead; after the last change this is the proof that counts.
+
+        Where a person ended it (`by_hand`), the proof is the first that is heard of that.
+        """
         method = _METHODS.get(rounds[-1].method, "probe")
         count = streak(rounds)
         detail = told(rounds) + doubt
@@ -51,11 +56,13 @@ class Record:
 
         def decide(incident: Incident) -> list[Event]:
             moved: list[Event] = []
+            ended = self.moved(SecretState.REVOKED, "ended by a person")(incident)
+            before = ended if by_hand else []
             state = incident.secrets[self.secret].state
-            if state in STOPPED - PROVEN and final:
+            if final and (before or state in STOPPED - PROVEN):
                 flag = "attested by a person, not probed" if method == "attestation" else "proven"
                 moved = [ev.SecretMoved(self.secret, SecretState.DEAD.value, flag, self.rotation)]
-            return [proof, *moved]
+            return [*before, proof, *moved]
 
         return decide
 

@@ -119,7 +119,9 @@ class Script:
         )
         reply = _reply(ended, call.phase)
         redactor.learn(reply.secrets.values())
-        clean = redactor.cleaner(_names(reply, call))
+        if any(redactor.clean(name) != name for name in reply.secrets):
+            return answer.nothing("bug", "a slot is named after a secret")
+        clean = redactor.cleaner(names(reply, call))
         return answer.cleaned(reply, clean, redactor.value_free)
 
     def _missing(self, phase: str, given: Mapping[str, Secret]) -> str:
@@ -146,11 +148,17 @@ def _reply(ended: process.Ended, phase: str) -> Reply:
     return replace(reply, stderr=stderr)
 
 
-def _names(reply: Reply, call: Call) -> list[str]:
-    """Public names that evidence may speak of, such as key ids."""
-    listed = call.plan.get("known", ())
-    ids = [call.old.get("id"), call.new.get("id"), reply.new.get("id"), *listed]
-    return [str(one) for one in ids if one]
+def names(reply: Reply, call: Call) -> list[str]:
+    """What the target and the plan name, such as key ids: an operator needs to read it.
+
+    Some of it looks like a secret to a rule. What is a value of a slot is starred out
+    all the same.
+    """
+    ids = [one.get("id") for one in (call.old, call.new, reply.new)]
+    said = [*ids, *call.plan.get("known", ()), *call.target.values(), *call.consumer.values()]
+    if call.phase == "plan" and reply.ok:
+        said += [reply.more.get("old", {}).get("id"), *reply.more.get("known", ())]
+    return list(dict.fromkeys(str(one) for one in said if one and not isinstance(one, bool)))
 
 
 # Where scripts come from

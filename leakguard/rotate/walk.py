@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from leakguard import event as ev
 from leakguard.event import Event
-from leakguard.incident import SecretState
+from leakguard.incident import PROVEN, STOPPED, SecretState
 from leakguard.rotate import change, knock, look
 from leakguard.rotate.answer import Reply
 from leakguard.rotate.desk import Desk, why
-from leakguard.rotate.order import ENDING, Step
+from leakguard.rotate.order import DESTROYING, ENDING, Step, endings
 from leakguard.rotate.policy import End, Outcome
 from leakguard.rotate.record import Decide, together
 
@@ -30,22 +31,31 @@ class Walk(Desk):
         self._distrust()
         while (step := self._next()) is not None:
             self.world.tell(step.key)
-            stop = self._gate(step) or self._how(step)(self, step)
+            self.waited = 0.0
+            stop = self._gate(step) or self._preserve(step) or self._how(step)(self, step)
             if stop is not None:
                 return stop
         return self._close()
 
     def _distrust(self) -> None:
-        """After a proof of life, ending the old one counts as not done, whatever was answered."""
+        """After a sign of life, ending the old one counts as not done, whatever was answered."""
+        order = [one.key for one in self.steps]
         for key in ("prove", "prove-end"):
             last = self.rotation.step(key)
-            if last is None or last.status != "failed":
+            if last is None or not (last.status == "failed" or self._back_to_life(key)):
                 continue
-            self.redo |= {"disable_old", "kill_derived"}
-            if key == "prove-end":
-                self.redo.add("destroy_old")
+            self.redo |= {*order[: order.index(key)]} & {*DESTROYING}
+            if self.by_hand:
+                self.redo.add(key)
             if self.overlap == "none" and self.runner.manifest.secret_origin == "client":
                 self.redo.add("create")
+
+    def _back_to_life(self, proof: str) -> bool:
+        """Whether it was seen alive after it had been shown dead."""
+        return self.done(proof) and self._state() not in STOPPED
+
+    def _state(self) -> SecretState:
+        return self.incident().secrets[self.plan.secret].state
 
     def _next(self) -> Step | None:
         if self.overdue():
@@ -140,6 +150,21 @@ class Walk(Desk):
         stop = self.stop(End.WAITING, step, f"not confirmed: {', '.join(late)}", *hints)
         return replace(stop, unconfirmed=tuple(late))
 
+    def _preserve(self, step: Step) -> Outcome | None:
+        """Keep what the issuer shows, before it forgets (G-28). Revoking never waits for that;
+        deleting what is shown dead already does.
+        """
+        forgets = step.key in DESTROYING or step.key in endings(self.runner.manifest, self.overlap)
+        if not forgets or look.capture(self):
+            return None
+        if step.key != "destroy_old" or not self.done("prove") or self.incident().evidence:
+            return None
+        return self.stop(
+            End.WAITING, step, "deleting it destroys evidence, and none was kept [G-28]",
+            f"keep what its logs say: leakguard evidence add {self.plan.incident} FILE",
+            f"then, or when {self.plan.script} can look again: {self.resume}",
+        )  # fmt: skip
+
     # Where it stops
 
     def _close(self) -> Outcome:
@@ -150,6 +175,11 @@ class Walk(Desk):
                 f"the new value stays sealed for them; {self.resume}",
             )  # fmt: skip
             return replace(stop, unconfirmed=tuple(late))
+        if self._state() not in PROVEN:
+            return self.stop(
+                End.UNKNOWN, self.steps[-1], f"the record calls it {self._state()}, not dead",
+                f"a further run ends it once more: {self.resume}",
+            )  # fmt: skip
         detail = "proven dead; every consumer is confirmed"
         self.change(self.record.noted("close", "done", detail), end=End.CLOSED)
         self.world.crash("after_commit", "close")
@@ -178,8 +208,14 @@ class Walk(Desk):
         self.tried.add(step.key)
         if end is None:
             return None
-        hint = f"when its cause is gone: {self.resume}"
+        hint = f"{self._when(reply)}: {self.resume}"
         return self.outcome(end, step, f"{step.key} failed: {why(reply)}", hint)
+
+    def _when(self, reply: Reply) -> str:
+        if reply.retry_after is None:
+            return "when its cause is gone"
+        at = self.now() + timedelta(seconds=reply.retry_after)
+        return f"not before {at:%Y-%m-%d %H:%M:%S} UTC"
 
     def unknown(self, step: Step, reply: Reply, reason: str) -> Outcome | None:
         """Nobody knows, so nothing goes on that stands on it."""

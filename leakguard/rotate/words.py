@@ -11,10 +11,14 @@ from leakguard.rotate.plan import Plan, PlannedAction
 WIDTH = 79
 
 
-def plan(found: Plan, style: Style = PLAIN) -> str:
-    """The plan on one screen: what, who may, what nobody knows, and how to go on."""
+def plan(found: Plan, style: Style = PLAIN, *, applied: bool = False) -> str:
+    """The plan on one screen: what, who may, what nobody knows, and how to go on; unless it
+    goes on at once (`applied`).
+    """
     parts = [_head(found, style), "\n".join(_actions(found.actions)), _facts(found)]
-    return "\n\n".join(part for part in parts if part) + "\n\n" + _next(found)
+    so_far = f"Nothing was changed so far. {_between(found)}\n"
+    last = so_far if applied and found.possible else _next(found)
+    return "\n\n".join(part for part in parts if part) + "\n\n" + last
 
 
 def _head(found: Plan, style: Style) -> str:
@@ -42,7 +46,7 @@ def _actions(actions: Sequence[PlannedAction]) -> list[str]:
 
 def _undo(action: PlannedAction) -> str:
     if action.harmless:
-        return "changes nothing"
+        return "" if action.effect == "nothing changes" else "changes nothing"
     return f"undo: {' '.join(words(action.undo))}" if action.undo else "CANNOT BE UNDONE"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets as random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +33,14 @@ def _silent(_line: str) -> None:
     """Nobody is watching."""
 
 
+def _alone(_seconds: float) -> None:
+    """Nobody else asks the same issuer."""
+
+
+def _forget(_names: Iterable[str]) -> None:
+    """Nobody has to tell an id from a secret."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Time, rest, chance, and whoever watches."""
@@ -43,6 +51,10 @@ class World:
     tell: Callable[[str], None] = _silent
     crash: Crash = _go_on
     follow: Follow = _nothing
+    pause: Callable[[float], None] = _alone
+    """Told for how many seconds an issuer wants to be left alone."""
+    learn: Callable[[Iterable[str]], None] = _forget
+    """Told the ids that scripts speak of, which look like secrets and are none."""
 
     def look_at(self, incident: Incident, *events: Event) -> None:
         """Raises what recording these would raise, before anything is done for them."""

@@ -43,7 +43,7 @@ def test_the_record_tells_the_whole_way(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [one.phase for one in incident.rotations[case.rotation]] == [
         "start", "baseline", "generate", "create", "verify_new", "distribute:C1", "confirm:C1",
-        "disable_old", "kill_derived", "prove", "destroy_old", "prove-end", "close",
+        "capture", "disable_old", "kill_derived", "prove", "destroy_old", "prove-end", "close",
     ]  # fmt: skip
     assert incident.consumers["C1"].proof is not None
     assert {proof.kind for _, proof in incident.secrets["S1"].proofs} == {"live-new", "dead"}

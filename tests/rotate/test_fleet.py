@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
-from leakguard.errors import UsageError
+import pytest
+
+from leakguard.errors import ConfigError, UsageError
 from leakguard.rotate.fleet import Bucket, Fleet, Job
 from leakguard.rotate.policy import End, Outcome
 
@@ -25,8 +28,10 @@ class Clock:
             self.slept.append(seconds)
 
 
-def job(key: str, run: Callable[[], Outcome], tier: str = "service", issuer: str = "one") -> Job:
-    return Job(key, issuer, tier, run)
+def job(
+    key: str, run: Callable[[], Outcome], tier: str = "service", issuer: str = "one", **more: float
+) -> Job:
+    return Job(key, issuer, tier, lambda _: run(), **more)
 
 
 def ends(end: End) -> Callable[[], Outcome]:
@@ -120,6 +125,72 @@ def test_an_issuer_is_not_overrun() -> None:
 
 def test_one_issuers_limit_is_not_another_ones() -> None:
     clock = Clock()
-    gentle = Fleet(1, clock.now, clock.sleep, per_minute=1.0)
-    gentle.run([job(name, ends(End.CLOSED), issuer=name) for name in ("a", "b", "c")])
+    gentle = Fleet(1, clock.now, clock.sleep)
+    gentle.run([job(name, ends(End.CLOSED), issuer=name, per_minute=1.0) for name in "abc"])
     assert clock.slept == []
+
+
+def test_every_issuer_has_the_rate_of_its_own_manifest() -> None:
+    clock = Clock()
+    gentle = Fleet(1, clock.now, clock.sleep)
+    slow = [job(f"s{number}", ends(End.CLOSED), issuer="slow", per_minute=6.0) for number in "123"]
+    fast = [job(f"f{number}", ends(End.CLOSED), issuer="fast") for number in "123"]
+    gentle.run([*slow, *fast])
+    assert clock.slept == [10.0, 20.0, 2.0, 4.0]
+
+
+class Running(Clock):
+    """A clock that goes on while somebody sleeps."""
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self.at += seconds
+
+
+def test_an_issuer_that_wants_to_be_left_alone_is_left_alone_by_all() -> None:
+    clock = Running()
+    begun: dict[str, float] = {}
+
+    def asked_to_wait(pause: Callable[[float], None]) -> Outcome:
+        pause(45.0)
+        return Outcome("r", End.CLOSED, "")
+
+    def noting(key: str) -> Callable[[], Outcome]:
+        def run() -> Outcome:
+            begun[key] = clock.at
+            return Outcome("r", End.CLOSED, "")
+
+        return run
+
+    work = [
+        Job("first", "one", "service", asked_to_wait, 6000.0),
+        job("second", noting("second"), per_minute=6000.0),
+        job("other", noting("other"), issuer="two"),
+    ]
+    assert all(one.good for one in Fleet(1, clock.now, clock.sleep).run(work))
+    assert begun["second"] >= 45.0
+    assert sum(clock.slept) == pytest.approx(45.0)
+
+
+def test_a_manifest_names_the_rate_and_what_tells_its_issuers_apart(tmp_path: Path) -> None:
+    from leakguard.rotate import manifest, scaffold
+
+    folder = Path(scaffold.make("acme", str(tmp_path)))
+    assert manifest.read(str(folder)).rate == manifest.Rate(manifest.PER_MINUTE)
+    with (folder / "manifest.yml").open("a") as file:
+        file.write("rate: {per_minute: 12, per: [store]}\n")
+    found = manifest.read(str(folder))
+    assert found.rate == manifest.Rate(12.0, ("store",))
+    assert found.issuer({"store": "a", "user": "x"}) == found.issuer({"store": "a", "user": "y"})
+    assert found.issuer({"store": "a"}) != found.issuer({"store": "b"})
+
+
+@pytest.mark.parametrize("said", ["per_minute: 0", "per_minute: 99999", "per: [elsewhere]"])
+def test_an_odd_rate_is_refused_where_it_stands(tmp_path: Path, said: str) -> None:
+    from leakguard.rotate import manifest, scaffold
+
+    folder = Path(scaffold.make("acme", str(tmp_path)))
+    with (folder / "manifest.yml").open("a") as file:
+        file.write(f"rate: {{{said}}}\n")
+    with pytest.raises(ConfigError):
+        manifest.read(str(folder))

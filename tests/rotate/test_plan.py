@@ -15,6 +15,7 @@ from leakguard.errors import UsageError
 from leakguard.incident import LeakedSecret
 from leakguard.load import bundled
 from leakguard.rotate import manifest, words
+from leakguard.rotate.checks import fit
 from leakguard.rotate.choose import check_target, fitting
 from leakguard.rotate.generate import ALPHABETS, Constraints, common, make
 from leakguard.rotate.guided import Guided
@@ -204,3 +205,11 @@ def test_a_value_of_somebody_elses_is_measured_too() -> None:
     assert shape.takes(Secret(b"a" * 25))
     for bad in (b"a" * 10, b"a" * 31, b"a" * 24 + b"-"):
         assert not shape.takes(Secret(bad))
+
+
+@pytest.mark.parametrize("odd", [{"nonsense": 1}, {"alphabet": "runes"}, {"min_length": "many"}])
+def test_odd_constraints_of_a_script_stand_in_the_plan(tmp_path: Path, odd: object) -> None:
+    found = Case(tmp_path).sim.script.manifest
+    shape, checks = fit(("issuer", found, odd), [])  # type: ignore[arg-type]
+    assert shape is None
+    assert [check.what for check in checks] == ["the constraints make sense"]

@@ -10,8 +10,8 @@ from rotate.faults.promises import finish, it_is_over, nothing_is_claimed_or_bro
 from rotate.simulator.case import Case
 
 POINTS = ("before_intent", "after_intent", "after_effect", "after_commit")
-STEPS = ("create", "verify_new", "distribute:C1", "confirm:C1", "disable_old",
-         "kill_derived", "prove", "destroy_old", "prove-end")  # fmt: skip
+STEPS = ("create", "verify_new", "distribute:C1", "confirm:C1", "capture",
+         "disable_old", "kill_derived", "prove", "destroy_old", "prove-end")  # fmt: skip
 ALL = [
     *(
         (origin, point, step)

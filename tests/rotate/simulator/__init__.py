@@ -95,6 +95,7 @@ class Simulator:
         origin: str = "client",
         overlap: str = "native",
         quota: int = 2,
+        disables: bool = True,
         destroys: bool = True,
         consumers: tuple[str, ...] = ("app",),
         timeout: float = 10.0,
@@ -102,6 +103,10 @@ class Simulator:
         self.folder = folder
         self.state_file = folder / "issuer.json"
         self.origin, self.overlap = origin, overlap
+        self.ends = [
+            *(["disable_old"] if disables and overlap != "none" else []),
+            *(["destroy_old"] if destroys else []),
+        ]
         self.old, self.admin = _value(), _value()
         self.script = self._written(
             "simulated",
@@ -110,11 +115,11 @@ class Simulator:
             origin=origin,
             overlap=overlap,
             quota=quota,
-            **_ends(destroys, overlap),
+            **_ends(self.ends),
         )
         self.consumer_script = self._written("simulated-consumer", CONSUMER, timeout)
         self.state_file.write_text(json.dumps({
-            "mode": {"origin": origin, "overlap": overlap, "quota": quota},
+            "mode": {"origin": origin, "overlap": overlap, "quota": quota, "ends": self.ends},
             "admin": hashed(_text(self.admin)),
             "credentials": {"k1": {"hash": hashed(_text(self.old)), "state": "active", "label": ""}},
             "sessions": {"attacker": "k1"},
@@ -200,16 +205,12 @@ class Simulator:
             json.dump(state, file)
 
 
-def _ends(destroys: bool, overlap: str) -> dict[str, str]:
-    phases = [
-        *(["disable_old"] if overlap != "none" else []),
-        *(["destroy_old"] if destroys else []),
-    ]
+def _ends(phases: list[str]) -> dict[str, str]:
     return {
-        "ending": "disable_old, " if overlap != "none" else "",
-        "last": "destroy_old, " if destroys else "",
+        "ending": "disable_old, " if "disable_old" in phases else "",
+        "last": "destroy_old, " if "destroy_old" in phases else "",
         "need_ending": "\n  ".join(f"{one}: [admin]" for one in phases) or "describe: []",
-        "irreversible": "destroy_old" if destroys else "",
+        "irreversible": "destroy_old" if "destroy_old" in phases else "",
     }
 
 

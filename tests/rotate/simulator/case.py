@@ -6,6 +6,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,6 @@ class Case:
         self, policy: Policy = QUICK, *, strategy: str = "", revoke_by: datetime | None = None
     ) -> Rotation:
         """Begin: nothing has happened yet."""
-        from dataclasses import replace
-
         found = self.plan(strategy)
         policy = replace(policy, strategy=found.strategy)
         with open_store(self.place) as store:
@@ -79,21 +78,22 @@ class Case:
         return begun
 
     def engine(
-        self, store: Any, *, actor: str = "ada", now: Now = today, crash: Crash | None = None
-    ) -> Engine:
+        self, store: Any, *, actor: str = "ada", now: Now = today, crash: Crash | None = None,
+        **world_of: Any,
+    ) -> Engine:  # fmt: skip
         """An engine over the store, without patience."""
-        world = World(now, lambda _: None)
+        world = World(now, **({"sleep": lambda _: None} | world_of))
         if crash is not None:
-            world = World(now, lambda _: None, crash=crash)
+            world = replace(world, crash=crash)
         return Engine(store, Journal(store, clock=now), self.sim.runners, actor, world)
 
     def run(
         self, *, now: Now = today, crash: Crash | None = None, slots: dict[str, Secret] | None = None,
-        again: bool = False, actor: str = "ada",
+        again: bool = False, actor: str = "ada", **world_of: Any,
     ) -> Outcome:  # fmt: skip
         """One run, in this process."""
         with open_store(self.place) as store:
-            engine = self.engine(store, now=now, crash=crash, actor=actor)
+            engine = self.engine(store, now=now, crash=crash, actor=actor, **world_of)
             return engine.run(
                 self.rotation, self.sim.slots if slots is None else slots, again=again
             )

@@ -3,7 +3,8 @@
 
 Faults: `down` (nobody answers), `denied`, `quota`, `lost` (done, no answer), `killed`
 (done, then killed), `slow` (done, answers too late), `noop` (says done, does nothing),
-`pending` (says so, does nothing), `accepted` (says so, does it), `garbage` (done, unreadable).
+`pending` (says so, does nothing), `accepted` (says so, does it), `garbage` (done, unreadable),
+`busy N` (come back in N seconds).
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ def plan(ask: Request) -> Answer:
          "undo": None},
     ]  # fmt: skip
     more = {
-        "actions": actions,
+        "actions": [
+            one for one in actions if one["phase"] in ("create", *Kept.now["mode"]["ends"])
+        ],
         "known": sorted(_credentials()),
         "checks": [{"what": "there is room for a second one", "ok": room, "detail": ""}],
         "old": {"id": "k1"},
@@ -255,6 +258,9 @@ def _answered(request: dict[str, Any], kind: str) -> dict[str, Any]:
     if kind in BEFORE:
         fail = BEFORE[kind]
         error = {"class": fail.kind, "message": fail.message, "retryable": fail.retryable}
+        return {"ok": False, "error": error}
+    if kind.startswith("busy"):
+        error = {"class": "quota", "message": "too many", "retry_after": float(kind.split()[1])}
         return {"ok": False, "error": error}
     if kind == "noop":
         return Answer().as_json()
