@@ -152,6 +152,7 @@ class StepDone:
     note: str = ""
     outcome: str = "succeeded"
     evidence: tuple[str, ...] = ()
+    approver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class StepAssigned:
 
 @dataclass(frozen=True, slots=True)
 class StepReopened:
-    """It has to be done again."""
+    """It has to be done again: what showed it done holds no more."""
 
     step: str
     reason: str
@@ -204,11 +205,12 @@ class Proved:
     detail: str
     rounds: int = 1
     evidence: tuple[str, ...] = ()
+    approver: str = ""  # who else vouches for a mere word
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceAdded:
-    """Something was kept: its name, hash and size, and how it was collected."""
+    """Something was kept: its name, hash and size, how it was collected, and what it shows."""
 
     evidence: str
     name: str
@@ -216,6 +218,7 @@ class EvidenceAdded:
     size: int
     how: str = ""
     kept: str = ""  # where, relative to the store; empty when only its hash is kept
+    of: str = ""  # the secret, copy or consumer it is about
 
 
 @dataclass(frozen=True, slots=True)

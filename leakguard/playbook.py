@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 
 from leakguard.facts import When
 
@@ -85,3 +87,28 @@ class Fragment:
     risk_statement: str = ""
     residual: tuple[str, ...] = ()
     questions: Mapping[str, str] = field(default_factory=dict)
+
+
+def step(fields: dict[str, Any]) -> Step:
+    """A step as an event keeps it."""
+    made = dict(fields)
+    made["phase"] = Phase(made["phase"])
+    made["risk"] = Risk(made.get("risk", "none"))
+    for name in ("source", "depends_on", "command", "inputs"):
+        made[name] = tuple(made.get(name, ()))
+    for name in ("when", "needs"):
+        given = made.get(name, {})
+        made[name] = MappingProxyType({key: tuple(values) for key, values in given.items()})
+    return Step(**made)
+
+
+def step_fields(kept: Step) -> dict[str, Any]:
+    """A step ready for JSON, the counterpart of `step`; empty fields are left out."""
+    fields: dict[str, Any] = {}
+    for name in Step.__slots__:
+        value = getattr(kept, name)
+        if name in ("when", "needs"):
+            value = {key: list(values) for key, values in value.items()}
+        if value not in ("", (), {}, None) or name == "source":
+            fields[name] = list(value) if isinstance(value, tuple) else value
+    return fields

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from leakguard import event as ev
 from leakguard.cli import console, intake, whereabouts
 from leakguard.cli.desk import WHO, Desk
 from leakguard.cli.folder import write
+from leakguard.cli.reported import reported
 from leakguard.cli.scan import cores
 from leakguard.finding import Outcome
 from leakguard.incident import Incident
 from leakguard.leak import Leak
 from leakguard.load import leaks
 from leakguard.report import json_v1
-from leakguard.respond import classify, opening
+from leakguard.respond import opening
 
 PRESET = "strictest"
 
@@ -54,26 +57,42 @@ def respond(outcome: Outcome, top: str | None, service: str, folder: str) -> lis
     return numbers
 
 
+def contained(
+    numbers: Sequence[str], kept: Sequence[Mapping[str, Any]], deleted: Sequence[Mapping[str, Any]]
+) -> None:
+    """Record what a run's logs were (`name`, `sha256`, `bytes`), and that the service `deleted`
+    them (`what`, `done`), in the incidents that they opened.
+    """
+    gone = [str(one["what"]) for one in deleted if one["done"]]
+    all_gone = bool(gone) and len(gone) == len(deleted)
+    desk = Desk()
+
+    def decide(now: Incident) -> list[ev.Event]:
+        logs = [one.id for one in now.copies.values()
+                if one.added.channel == "ci-log" and one.state == "found"]  # fmt: skip
+        events: list[ev.Event] = []
+        for copy in logs:
+            for one in kept:
+                name = f"E{len(now.evidence) + len(events) + 1}"
+                how = "fetched from the service before anything was deleted"
+                events.append(ev.EvidenceAdded(name, one["name"], one["sha256"], one["bytes"],
+                                               how, of=copy))  # fmt: skip
+        said = "the service deleted " + ", ".join(gone)
+        closed = [ev.ExposureClosed(one, "removed-claimed", said) for one in logs if all_gone]
+        return [*events, *closed]
+
+    for number in dict.fromkeys(numbers):
+        desk.change(number, decide, found=True)
+
+
 def _opened(desk: Desk, leak: Leak, beside: list[Leak], top: str | None) -> Incident:
-    where = whereabouts.look(leak, top, cores(), search=False)
-    path = leak.places[0].path if leak.places else ""
-    report = opening.Reported(
-        leak=leak,
-        source="pipeline",
-        detected_at=ev.stamp(desk.now()),
-        preset=PRESET,
-        keyed=desk.store.keyed,
-        label=where.label,
-        environment=classify.environment(path, where.label, leak.rule_id),
-        exposures=tuple(whereabouts.exposures(_pushed(where), leak, "S1", None, "unknown")),
-        beside=tuple(beside),
-        uses=where.uses,
+    where = _pushed(whereabouts.look(leak, top, cores(), search=False))
+    places = whereabouts.exposures(where, leak, "S1", None, "unknown")
+    report = reported(
+        desk, leak, where, places, {}, source="pipeline", preset=PRESET, beside=tuple(beside)
     )
     known = desk.knows(report)
-    if known:
-        number, secret = known
-        return desk.change(number, lambda now: opening.occurrence(now, secret, report))
-    return desk.open(opening.events(report), PRESET)
+    return desk.again(report, known) if known else desk.open(opening.events(report), PRESET)
 
 
 def _pushed(where: whereabouts.Whereabouts) -> whereabouts.Whereabouts:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from leakguard.cli import console
-from leakguard.cli.intake import MAX_PASTED
-from leakguard.errors import UsageError
+from leakguard.cli.intake import paste
 from leakguard.report.style import clean
 from leakguard.respond.decode import READERS, decode
-from leakguard.secret import Secret
 
 
 @click.command()
@@ -28,15 +24,7 @@ def command(kind: str | None) -> None:
       leakguard decode
       pbpaste | leakguard decode --as vsync-config
     """
-    if sys.stdin.isatty():
-        import getpass
-
-        raw = getpass.getpass("Paste the value (it is not shown): ").encode()
-    else:
-        raw = sys.stdin.buffer.read(MAX_PASTED + 1)
-    if not raw.strip() or len(raw) > MAX_PASTED:
-        raise UsageError("nothing was pasted, or too much", "pbpaste | leakguard decode")
-    found = decode(Secret(raw), kind or "")
+    found = decode(paste("leakguard decode"), kind or "")
     console.show(f"{clean(found.title)}\n")
     for name, value in found.fields:
         console.show(f"  {clean(name):<18} {clean(value)}\n")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import getpass
 import os
-from collections.abc import Callable, Sequence
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +16,7 @@ from leakguard.cli import console, spotless
 from leakguard.errors import RefusedError
 from leakguard.facts import Facts
 from leakguard.incident import Incident
+from leakguard.report.layout import WIDTH
 from leakguard.respond.guards import Gap
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ R = TypeVar("R")
 
 WHERE = "LEAKGUARD_STORE"
 WHO = "LEAKGUARD_ACTOR"
+
+NARROWEST = 40
+"""Columns that a text is given even where the terminal has fewer."""
 
 RECENT = 60
 """So many incidents are searched for the other half of a new one."""
@@ -86,14 +92,22 @@ class Desk:
         """The incident that a person named. Raises UsageError with the candidates."""
         return self.store.load(self.store.resolve(number))
 
-    def change(self, number: str, decide: Callable[[Incident], Sequence[ev.Event]]) -> Incident:
-        """Record what `decide` says, and everything that follows from it, at once."""
+    def change(
+        self, number: str, decide: Callable[[Incident], Sequence[ev.Event]], *, found: bool = False
+    ) -> Incident:
+        """Record what `decide` says, and everything that follows from it, at once.
+
+        A secret in what a person says is refused; in what was `found` it is masked.
+        """
 
         def decided(now: Incident) -> Sequence[ev.Event]:
             from leakguard.respond.consequences import with_consequences
 
+            known = self._known(one.added for one in now.secrets.values())
             events = decide(now)
-            spotless.check(events)
+            if found:
+                events = spotless.masked(events, known)
+            spotless.check(events, known)
             return with_consequences(now, events, self.knowledge(now.opened.preset), self.now())
 
         return self.store.change(self.store.resolve(number), decided, actor=self.actor, at=self.now)
@@ -107,10 +121,12 @@ class Desk:
         from leakguard.respond.consequences import opening
         from leakguard.respond.late import joined
 
-        spotless.check(events)
+        known = self._known(one for one in events if isinstance(one, ev.SecretAdded))
+        events = spotless.masked(events, known)
+        spotless.check(events, known)
         earlier = self._other_half(events, preset)
         if earlier:
-            return self.change(earlier, lambda now: joined(now, events))
+            return self.change(earlier, lambda now: joined(now, events), found=True)
         every = opening(events, self.knowledge(preset), self.now())
         return self.store.create(every, actor=self.actor, at=self.now())
 
@@ -135,6 +151,17 @@ class Desk:
             return None
         incident, name = min(found, key=lambda one: (one[0].over, -one[0].opened_at.timestamp()))
         return incident.id, name
+
+    def again(self, report: Reported, known: tuple[str, str]) -> Incident:
+        """The incident that knows a secret, with what is new about it now."""
+        from leakguard.respond.opening import occurrence
+
+        number, secret = known
+        return self.change(number, lambda now: occurrence(now, secret, report), found=True)
+
+    def _known(self, secrets: Iterable[ev.SecretAdded]) -> spotless.Known:
+        told = [(one.rule_id, one.fingerprint) for one in secrets]
+        return spotless.Known(told, self.store.keyed)
 
     def _other_half(self, events: Sequence[ev.Event], preset: str) -> str:
         """The incident of the last months whose half these events complete, if there is one."""
@@ -174,7 +201,7 @@ class Desk:
         """Say where the incident stands."""
         from leakguard.respond.checklist import status_text
 
-        console.show(status_text(incident, self.preset(incident), self.now()))
+        console.show(status_text(incident, self.preset(incident), self.now(), width()))
 
 
 def pass_desk(function: Callable[..., R]) -> Callable[..., R]:
@@ -185,6 +212,13 @@ def pass_desk(function: Callable[..., R]) -> Callable[..., R]:
         return function(Desk(), *args, **kwargs)
 
     return wrapped
+
+
+def width() -> int:
+    """How many columns a text may have: 79, or those of a narrower terminal."""
+    if not sys.stdout or not sys.stdout.isatty():
+        return WIDTH
+    return max(NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH + 1, 24)).columns - 1))
 
 
 def refuse(what: str, gaps: Sequence[Gap]) -> None:

@@ -9,23 +9,30 @@ from contextlib import suppress
 from leakguard.cli.desk import Desk
 from leakguard.errors import UsageError
 from leakguard.incident import Incident
+from leakguard.report.escape import line
 from leakguard.respond import checklist, record, timeline
+from leakguard.respond.page import text_page
 
 
 def write(desk: Desk, incident: Incident, folder: str) -> str:
-    """Write `<folder>/<incident>/`: record.json, checklist.md and .html, timeline.md, notice.md.
+    """Write `<folder>/<incident>/`: record.json; checklist, timeline and notice as .md and .html.
 
     Raises UsageError when the folder cannot be written.
     """
     preset = desk.preset(incident)
     now, entries, told = desk.now(), desk.store.entries(incident.id), desk.told(incident)
     whole = json.dumps(record.as_json(incident, entries), indent=1, ensure_ascii=True)
+    drill = "DRILL " if incident.opened.drill else ""
+    title = f"{drill}{incident.id}: {line(incident.opened.title)}"
+    notice = _notice(desk, incident)
     files = {
         "record.json": whole + "\n",
         "checklist.md": checklist.markdown(incident, preset, now, told),
         "checklist.html": checklist.html(incident, preset, now, told),
-        "timeline.md": timeline.markdown(entries),
-        "notice.md": _notice(desk, incident),
+        "timeline.md": timeline.markdown(entries, title),
+        "timeline.html": timeline.html(entries, title),
+        "notice.md": notice,
+        "notice.html": text_page(title, notice),
     }
     place = os.path.join(folder, incident.id)
     if os.path.islink(place):

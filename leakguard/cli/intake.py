@@ -37,19 +37,30 @@ def of_report(path: str, top: str | None) -> list[Leak]:
 
 
 def pasted(top: str | None) -> Leak:
-    """A value (or the lines around it) from standard input, as our rules know it.
+    """A value (or the lines around it) from standard input, as our rules know it."""
+    whole = paste("leakguard respond -")
+    value = Secret(whole.reveal().strip())
+    first = Leak("pasted", "pasted", "generic", (), tool="pasted", name="a pasted value",
+                 value=value, context=whole)  # fmt: skip
+    return matched(first, open_pack(top))
 
-    On a terminal it is asked for and not shown. Raises UsageError for nothing.
+
+def paste(command: str) -> Secret:
+    """What is piped into `command`; on a terminal it is asked for and not shown.
+
+    Raises UsageError for nothing, or too much.
     """
-    raw = _typed() if sys.stdin.isatty() else sys.stdin.buffer.read(MAX_PASTED + 1)
+    if sys.stdin.isatty():
+        import getpass
+
+        raw = getpass.getpass("Paste the value (it is not shown): ").encode()
+    else:
+        raw = sys.stdin.buffer.read(MAX_PASTED + 1)
     if len(raw) > MAX_PASTED:
         raise UsageError("too much was pasted", "paste the value, or scan a file: leakguard scan")
-    value = raw.strip()
-    if not value:
-        raise UsageError("nothing was pasted", "pipe the value in: ... | leakguard respond -")
-    first = Leak("pasted", "pasted", "generic", (), tool="pasted", name="a pasted value",
-                 value=Secret(value), context=Secret(raw))  # fmt: skip
-    return matched(first, open_pack(top))
+    if not raw.strip():
+        raise UsageError("nothing was pasted", f"pipe the value in: pbpaste | {command}")
+    return Secret(raw)
 
 
 def choose(found: list[Leak], wanted: str | None, where: str) -> Leak:
@@ -128,12 +139,6 @@ def _candidate(leak: Leak, pack: Pack) -> Candidate | None:
             if one.secret == leak.value or one.secret.reveal() in leak.value.reveal():
                 return one
     return None
-
-
-def _typed() -> bytes:
-    import getpass
-
-    return getpass.getpass("Paste the value (it is not shown): ").encode()
 
 
 def _short(leak: Leak) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from leakguard.cli import console
-from leakguard.cli.desk import Desk, pass_desk
+from leakguard.cli.desk import Desk, pass_desk, width
 from leakguard.errors import UsageError
 from leakguard.event import stamp
 from leakguard.incident import Incident
-from leakguard.report.style import clean
+from leakguard.report.escape import clip
+from leakguard.report.layout import fold
+from leakguard.report.style import clean, words
 from leakguard.respond import timeline as times
+from leakguard.respond.checklist import lasting
 
 if TYPE_CHECKING:
     from leakguard.keep.summary import Summary
@@ -33,7 +38,9 @@ def status(desk: Desk, number: str | None, as_json: bool) -> None:
       leakguard status 12 --json
     """
     if number is None:
-        _listing(desk, everything=False, as_json=as_json)
+        rows = _listing(desk, everything=False, as_json=as_json)
+        if rows and not as_json:
+            console.show(f"\nNext: leakguard status {rows[0].id}\n")
         return
     incident = desk.incident(number)
     if as_json:
@@ -86,7 +93,9 @@ def explain(desk: Desk, number: str, step: str | None) -> None:
 
     incident = desk.incident(number)
     if step is None:
-        console.show("".join(f"{clean(line)}\n" for line in why(incident, desk.preset(incident))))
+        told = [*why(incident, desk.preset(incident)), "", *_facts(desk, incident)]
+        told += ["", f"Why a step: leakguard explain {incident.id} STEP"]
+        console.show("".join(f"{clean(line)}\n" for line in told))
         return
     console.show(_why(incident, step))
 
@@ -112,6 +121,22 @@ def checklist(desk: Desk, number: str, shape: str) -> None:
     console.show(render(incident, preset, desk.now(), told))
 
 
+def _facts(desk: Desk, incident: Incident) -> Iterator[str]:
+    """What is known, and what nobody said yet, with the option that says it."""
+    from leakguard.respond.consequences import facts_for
+
+    known = facts_for(incident, "", desk.knowledge(incident.opened.preset))
+    yield "Known:"
+    for name, values in sorted(known.items()):
+        if "unknown" not in values:
+            yield from fold(f"  {name} ", words(", ".join(sorted(values))), 6)
+    open_ones = sorted(name for name, values in known.items() if "unknown" in values)
+    if open_ones:
+        yield "Not known; where it matters, the worst counts:"
+        yield from fold("  ", [f"{name}," for name in open_ones[:-1]] + open_ones[-1:], 2)
+        yield f"  leakguard respond {incident.id} --fact {open_ones[0]}=VALUE"
+
+
 def clean_lines(text: str) -> str:
     """Text of several lines without control characters."""
     return "".join(f"{clean(line)}\n" for line in text.splitlines())
@@ -123,18 +148,34 @@ def _json(incident: Incident) -> str:
     return json.dumps(as_json(incident), indent=1, ensure_ascii=True) + "\n"
 
 
-def _listing(desk: Desk, *, everything: bool, as_json: bool) -> None:
+def _listing(desk: Desk, *, everything: bool, as_json: bool) -> list[Summary]:
     rows = desk.store.listing(open_only=not everything)
     if as_json:
         console.show(json.dumps([_row(row) for row in rows], indent=1) + "\n")
-        return
+        return rows
     if not rows:
         console.show("No open incidents.\n" if not everything else "No incidents.\n")
+    _table([_cells(row, desk.now()) for row in rows])
+    return rows
+
+
+def _cells(row: Summary, now: datetime) -> tuple[str, ...]:
+    """An incident in a line: how bad, how far, how much time is left, what it is about."""
+    label = row.label or f"level {row.level}"
+    late = row.next_due is not None and row.next_due < now
+    left = lasting(abs(row.next_due - now)) if row.next_due else ""
+    due = f"{left} late" if late else f"due in {left}" if left else "-"
+    drill = "DRILL: " if row.drill else ""
+    return row.id, label, row.status.value, due, f"{drill}{row.title}"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns as wide as they must be; the last is cut where a line ends."""
+    most = width()
+    columns = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        label = row.label or f"level {row.level}"
-        opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
-        line = f"{row.id}  {label:<8}  {row.status:<14}  {opened}  {row.title}"
-        console.show(f"{clean(line)[:120]}\n")
+        cells = [f"{clean(cell):<{wide}}" for cell, wide in zip(row, columns, strict=True)]
+        console.show(f"{clip('  '.join(cells).rstrip(), most)}\n")
 
 
 def _row(row: Summary) -> dict[str, object]:
@@ -172,6 +213,7 @@ def _why(incident: Incident, wanted: str) -> str:
         ("verify", filled(step.verification, step, incident)),
         ("mandatory", "yes" if step.mandatory else "no"),
         ("state", f"{task.state} {task.by} {task.note}".strip()),
+        ("agreed by", task.approver),
     ]
     if not said:
         raise UsageError("nothing is known of that step")

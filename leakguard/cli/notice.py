@@ -128,7 +128,7 @@ def _send(
     *, dry_run: bool,
 ) -> int:  # fmt: skip
     _proper(draft, incident)
-    channels = _channels(through, draft.audience)
+    channels = _channels(through, draft, incident.id)
     if dry_run:
         for one in channels:
             console.show(f"Would go through {clean(one.name)} ({clean(one.kind)})\n")
@@ -319,7 +319,7 @@ def _profile() -> Profile:
     return profile(data_folder())
 
 
-def _channels(through: Sequence[str], audience: str) -> list[Channel]:
+def _channels(through: Sequence[str], draft: Draft, number: str) -> list[Channel]:
     """The channels that were named, else those for the audience. Raises UsageError for none."""
     from leakguard.keep.place import data_folder
     from leakguard.load.channels import FILE, armed, channel, channels
@@ -327,11 +327,11 @@ def _channels(through: Sequence[str], audience: str) -> list[Channel]:
     folder = data_folder()
     if through:
         return [channel(name, folder, os.environ) for name in through]
-    fitting = [one for one in channels(folder) if audience in one.audience]
+    fitting = [one for one in channels(folder) if draft.audience in one.audience]
     if not fitting:
         raise UsageError(
-            f"no channel is for {audience}",
+            f"no channel is for {draft.audience}",
             f"describe one in {os.path.join(folder, FILE)} (docs/communication.md)",
-            "sent by hand? leakguard notice INCIDENT --by-hand WHERE",
+            f"you sent it yourself: leakguard notice {number} {draft.template} --by-hand WHERE",
         )
     return [armed(one, os.environ) for one in fitting]

@@ -61,7 +61,9 @@ def evidence() -> None:
 @click.option("--how", default="", help="How it was collected.")
 @click.option("--kept", default="", metavar="PLACE", help="Where it is kept, if not there.")
 @click.option("--proves", type=click.Choice(PROOFS), help="What it proves.")
-@click.option("--of", "subject", default="", metavar="S1", help="Of which secret, consumer, copy.")
+@click.option(
+    "--of", "subject", default="", metavar="S1", help="Which secret, consumer or copy it shows."
+)
 @click.option("--method", type=click.Choice(METHODS), default="attestation", show_default=True,
               metavar="METHOD",
               help="How that was checked: " + ", ".join(METHODS) + ".")  # fmt: skip
@@ -79,7 +81,7 @@ def evidence_add(
 
     \b
     Examples:
-      leakguard evidence add 12 trail.json --how "aws cloudtrail"
+      leakguard evidence add 12 page.png --of X1 --how "screenshot"
       leakguard evidence add 12 answer.txt --proves dead --of S1 \\
           --method provider-metadata --detail "key status Inactive"
     """
@@ -87,11 +89,12 @@ def evidence_add(
 
     def decide(now: Incident) -> list[ev.Event]:
         name = f"E{len(now.evidence) + 1}"
-        added = ev.EvidenceAdded(name, os.path.basename(path), digest, size, how, kept)
+        of = _subject(now, proves, subject)
+        added = ev.EvidenceAdded(name, os.path.basename(path), digest, size, how, kept, of)
         if proves is None:
             return [added]
-        of = _subject(now, proves, subject)
-        proof = ev.Proved(proves, of, method, holds=True, detail=detail or how, evidence=(name,))
+        proof = ev.Proved(proves, of, method, holds=True, detail=detail or how, evidence=(name,),
+                          approver=approver)  # fmt: skip
         refuse(f"{of} is not proven {proves}", actions.prove(now, proof, approver, desk.actor))
         dead = proves == "dead" and now.secrets[of].state is not SecretState.DEAD
         moved = [ev.SecretMoved(of, SecretState.DEAD.value, f"evidence {name}")] if dead else []
@@ -218,11 +221,16 @@ def _hash(path: str) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _subject(incident: Incident, proves: str, wanted: str) -> str:
-    """Which secret, consumer or copy a proof is about. Raises UsageError with the candidates."""
-    known = {"switch": incident.consumers, "gone": incident.copies}.get(proves, incident.secrets)
-    if not wanted and len(known) == 1:
-        return next(iter(known))
+def _subject(incident: Incident, proves: str | None, wanted: str) -> str:
+    """What evidence is about; a proof is always about something of its kind.
+
+    Raises UsageError with the candidates.
+    """
+    every = {**incident.secrets, **incident.copies, **incident.consumers}
+    of_kind = {None: every, "switch": incident.consumers, "gone": incident.copies}
+    known = of_kind.get(proves, incident.secrets)
+    if not wanted and (proves is None or len(known) == 1):
+        return "" if proves is None else next(iter(known))
     if wanted not in known:
         raise UsageError(f"say of which: --of {' or '.join(known) or '(there is none)'}")
     return wanted

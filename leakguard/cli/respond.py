@@ -10,18 +10,20 @@ from typing import Any
 import click
 
 from leakguard import event as ev
-from leakguard.cli import console, intake, whereabouts
-from leakguard.cli.desk import Desk, pass_desk
+from leakguard.cli import console, intake, spotless, whereabouts
+from leakguard.cli.desk import Desk, pass_desk, width
 from leakguard.cli.named import when
+from leakguard.cli.reported import reported
 from leakguard.cli.scan import cores
 from leakguard.errors import UsageError
 from leakguard.facts import ANSWERS, AUDIENCES, CHANNELS, ENVIRONMENTS
-from leakguard.incident import STOPPED, Incident
+from leakguard.incident import Incident
 from leakguard.leak import Leak
 from leakguard.read import repository
 from leakguard.report.layout import fold
 from leakguard.report.style import clean, words
 from leakguard.respond import opening
+from leakguard.respond.opening import Reported
 from leakguard.rule import CLASSES
 
 MOST_COMPANIONS = 20
@@ -77,16 +79,17 @@ def command(desk: Desk, finding: str | None, path: str | None, manual: bool, **s
         told = _stated(said)
         if told:
             desk.change(finding, lambda _: list(told))
-        _show(desk, desk.incident(finding), said["out"])
+        _show(desk, desk.incident(finding), said["out"], "")
         return
+    spotless.check([ev.Noted(said[name]) for name in ("label", "provider", "where", "title")])
     top = repository.find_top()
     leak, others, source = _taken(finding, path, manual, said, top)
     report = _reported(desk, leak, others, source, said, top)
     known = desk.knows(report)
     if known:
-        number, secret = known
-        incident = desk.change(number, lambda now: opening.occurrence(now, secret, report))
-        _show(desk, incident, said["out"], known=True)
+        before = desk.incident(known[0])
+        incident = desk.again(report, known)
+        _show(desk, incident, said["out"], _grown(before, incident))
         return
     events = [*opening.events(report)]
     if not said["no_questions"] and sys.stdin.isatty() and sys.stdout.isatty():
@@ -145,33 +148,22 @@ def _classed(leak: Leak, kind: str | None) -> Leak:
 
 def _reported(
     desk: Desk, leak: Leak, others: list[Leak], source: str, said: dict[str, Any], top: str | None
-) -> opening.Reported:
-    """Everything that can be found out without asking."""
-    from leakguard.respond.classify import environment
-
+) -> Reported:
+    """What the search finds, and what the options say of it."""
     where = whereabouts.look(leak, top, cores(), search=not said["no_search"])
-    label = said["label"] or where.label
     found = whereabouts.exposures(where, leak, "S1", said["channel"], said["audience"] or "unknown")
     if said["where"] or said["since"]:
         found = [_placed(one, said["where"], when(said["since"])) for one in found]
-    path = leak.places[0].path if leak.places else ""
-    return opening.Reported(
-        leak=leak,
+    return reported(
+        desk, leak, where, found, said,
         source=source,
-        detected_at=ev.stamp(desk.now()),
         preset=said["preset"],
-        keyed=desk.store.keyed,
         title=said["title"],
-        label=label,
-        environment=said["environment"] or environment(path, label, leak.rule_id),
         confirmed=not said["suspected"],
         drill=said["drill"],
-        exposures=tuple(found),
         beside=tuple(others[:MOST_COMPANIONS]),
-        uses=where.uses,
-        revoke=_revoke(leak),
         answers=_stated(said),
-    )
+    )  # fmt: skip
 
 
 def _placed(one: ev.ExposureAdded, where: str, since: str) -> ev.ExposureAdded:
@@ -222,7 +214,10 @@ def _asked(desk: Desk, events: Sequence[ev.Event], preset: str) -> list[ev.State
     from leakguard.respond.consequences import asked
 
     answers = []
-    for question in asked(events, desk.knowledge(preset), desk.now()):
+    found = asked(events, desk.knowledge(preset), desk.now())
+    if found:
+        console.show("Enter: not known, which counts as the worst.\n", sys.stderr)
+    for question in found:
         console.show(f"{question.text}\n", sys.stderr)
         given = click.prompt(
             "  " + " / ".join(question.choices), default=question.default,
@@ -232,35 +227,22 @@ def _asked(desk: Desk, events: Sequence[ev.Event], preset: str) -> list[ev.State
     return answers
 
 
-def _revoke(leak: Leak) -> tuple[str, str]:
-    """Where and how the owner kills it, as our own rule says; a repository's rules do not decide
-    where people go with a leaked credential.
-    """
-    from leakguard.load.pack import open_pack
-
-    rule = next((one for one in open_pack(None).book.rules if one.id == leak.rule_id), None)
-    return (rule.revoke.url, rule.revoke.how) if rule else ("", "")
-
-
-def _show(desk: Desk, incident: Incident, out: str | None, *, known: bool = False) -> None:
+def _show(desk: Desk, incident: Incident, out: str | None, known: str | None = None) -> None:
+    """What to do first. `known` is what there is to say of an incident that was open already."""
     from leakguard.cli.folder import write
     from leakguard.respond.checklist import opened_text
 
-    preset = desk.preset(incident)
-    text = opened_text(incident, preset, desk.now(), desk.told(incident))
-    said = f"{incident.id} knows this secret already; what is new was added\n" if known else ""
-    console.show(said + text + _where_to_revoke(incident))
-    if out:
-        console.show(f"\nWritten to {write(desk, incident, out)}\n")
+    preset, told = desk.preset(incident), desk.told(incident)
+    place = f"Written to {clean(write(desk, incident, out))}\n\n" if out else ""
+    text = opened_text(incident, preset, desk.now(), told, width(), opened=known is None)
+    console.show(f"{known or ''}{place}{text}")
 
 
-def _where_to_revoke(incident: Incident) -> str:
-    """The issuer's own page for each secret that is still alive, and what to do there."""
-    told = [
-        (one.id, one.added.revoke_url, one.added.revoke_how)
-        for one in incident.secrets.values()
-        if one.state not in STOPPED and one.added.revoke_url
-    ]
-    lines = [f"Revoke {name} at {clean(url)}" + (f": {clean(how)}" if how else "")
-             for name, url, how in told]  # fmt: skip
-    return "".join("\n".join(fold("", words(line), 2)) + "\n" for line in lines)
+def _grown(before: Incident, now: Incident) -> str:
+    """What an incident has learned of a secret that it knew, in a few lines."""
+    fresh = [one for one in now.copies.values() if before.copies.get(one.id) != one]
+    lines = [f"{now.id} knows this secret already."]
+    lines += [f"New: {one.id}, {one.added.channel}: {one.added.where}" for one in fresh]
+    old, new = (one.severity.label if one.severity else "" for one in (before, now))
+    lines += [f"The severity was {old}, now it is {new}."] if old != new else []
+    return "".join("\n".join(fold("", words(line), 2)) + "\n" for line in lines) + "\n"

@@ -16,7 +16,7 @@ from leakguard.incident import Incident, SecretState
 from leakguard.load.inventory import inventory
 from leakguard.report.style import clean
 from leakguard.respond import actions
-from leakguard.respond.companions import Contained, expand
+from leakguard.respond.containers import Contained, expand
 from leakguard.rule import CLASSES
 
 

@@ -43,7 +43,7 @@ def done(
 
     def decide(now: Incident) -> list[ev.Event]:
         key = step_of(now, step)
-        event = ev.StepDone(key, note, outcome, evidence_of(now, kept))
+        event = ev.StepDone(key, note, outcome, evidence_of(now, kept), approver)
         moved = _moved(now, key, outcome)
         second = bool(approver) and approver.casefold() != desk.actor.casefold()
         gaps = actions.finish(now, key, event, desk.facts(now, key), second)
@@ -85,19 +85,20 @@ def skip(desk: Desk, number: str, step: str, reason: str, approver: str) -> None
 @click.command()
 @click.argument("number", metavar="INCIDENT")
 @click.argument("step", required=False)
-@click.option("--to", "who", required=True, metavar="NAME", help="Who does it.")
+@click.option("--to", "who", metavar="NAME", help="Who does it; you by default.")
 @click.option("--role", type=click.Choice(ROLES), help="Give a role instead of a step.")
 @pass_desk
-def assign(desk: Desk, number: str, step: str | None, who: str, role: str | None) -> None:
+def assign(desk: Desk, number: str, step: str | None, who: str | None, role: str | None) -> None:
     """Say who does a STEP, or who has a role.
 
     \b
     Examples:
-      leakguard assign 12 --role commander --to mara
+      leakguard assign 12 --role commander
       leakguard assign 12 revoke:S1 --to li
     """
     if (step is None) == (role is None):
         raise UsageError("name a step or a role", "leakguard assign 12 --role commander --to NAME")
+    who = who or desk.actor
 
     def decide(now: Incident) -> list[ev.Event]:
         if role is None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from leakguard import event as ev
 from leakguard.leak import Leak, Sighting
@@ -76,11 +75,6 @@ def exposures(
         said = "none" if usual == "local-commit" and channel is None else audience
         found.append(_exposure(secret, channel or usual, place, said))
     return found
-
-
-def numbered(found: Iterable[ev.ExposureAdded], first: int = 1) -> list[ev.ExposureAdded]:
-    """The same with their numbers: X1, X2, ..."""
-    return [replace(one, exposure=f"X{number}") for number, one in enumerate(found, first)]
 
 
 def _lost(leak: Leak, top: str | None) -> tuple[Sighting, ...]:

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, insert, select, update
 from leakguard import event as ev
 from leakguard.errors import UsageError
 from leakguard.event import Entry, Event, instant, stamp
-from leakguard.incident import Impossible, Incident, apply, fold
+from leakguard.history import Impossible, apply, fold
+from leakguard.incident import Incident
 from leakguard.keep import head
 from leakguard.keep.chain import Checkpoint, Link, canonical, genesis
 from leakguard.keep.database import Writing

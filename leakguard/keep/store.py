@@ -21,11 +21,11 @@ from leakguard.event import Entry, Event, stamp
 from leakguard.incident import Incident
 from leakguard.keep import ledger, named, opening
 from leakguard.keep.database import Writing
-from leakguard.keep.errors import Conflict, Tampered
+from leakguard.keep.errors import Tampered
 from leakguard.keep.ledger import Ledger, Tip
 from leakguard.keep.place import place
 from leakguard.keep.summary import Summarise, Summary, SummaryFields, summary
-from leakguard.keep.tables import FINGERPRINT, INCIDENT
+from leakguard.keep.tables import EVENT, FINGERPRINT, INCIDENT
 from leakguard.keep.verify import Problem, problems
 
 __all__ = ["Store", "Summary", "SummaryFields", "open_store"]
@@ -79,17 +79,13 @@ class Store:
 
     def append(
         self, writing: Writing, incident: str, events: Sequence[Event] | Decide, *, actor: str,
-        at: When, expected: int | None = None,
+        at: When,
     ) -> Incident:  # fmt: skip
-        """As `change`, inside a transaction of the journal's. Raises Conflict if the incident
-        has another last event than `expected`.
-        """
+        """As `change`, inside a transaction of the journal's."""
         self.ledger.lock(writing)
         before = ledger.load(writing.connection, incident)
         if before is None:
             raise named.unknown(writing.connection, incident)
-        if expected is not None and before.seq != expected:
-            raise Conflict(f"{incident} was changed by somebody else meanwhile", "try again")
         given = events(before) if callable(events) else events
         if not given:
             return before
@@ -118,19 +114,11 @@ class Store:
         with self.database.read() as connection:
             return named.resolve(connection, text)
 
-    def listing(
-        self,
-        *,
-        open_only: bool = False,
-        limit: int | None = None,
-        due_before: datetime | None = None,
-    ) -> list[Summary]:
+    def listing(self, *, open_only: bool = False, limit: int | None = None) -> list[Summary]:
         """The incidents in a line each, newest first. No event is read for it."""
         found = select(INCIDENT).order_by(INCIDENT.c.year.desc(), INCIDENT.c.number.desc())
         if open_only:
             found = found.where(INCIDENT.c.over.is_(False))
-        if due_before is not None:
-            found = found.where(INCIDENT.c.next_due < stamp(due_before))
         with self.database.read() as connection:
             rows = connection.execute(found.limit(limit)).all()
         try:
@@ -164,6 +152,12 @@ class Store:
         """Where the chain ends now: a position and a hash to write down somewhere else."""
         with self.database.read() as connection:
             return ledger.last_event(connection) or self.ledger.start
+
+    def holds(self, position: int, digest: str) -> bool:
+        """Whether the event at a position is the one of this hash."""
+        asked = select(EVENT.c.hash).where(EVENT.c.position == position)
+        with self.database.read() as connection:
+            return bool(connection.execute(asked).scalar() == digest)
 
     def accept_loss(self, reason: str, *, actor: str, at: When) -> None:
         """Go on from what is left after a restore from a backup; the signed chain tells of it."""

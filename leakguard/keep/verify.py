@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from leakguard.errors import LeakguardError
-from leakguard.incident import Impossible, fold
+from leakguard.history import Impossible, fold
 from leakguard.keep import head, ledger
 from leakguard.keep.chain import Checkpoint, Link
 from leakguard.keep.database import Database

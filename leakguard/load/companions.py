@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 
 from leakguard.errors import ConfigError, Place
-from leakguard.load import inside
 from leakguard.load.document import Document, Node
 from leakguard.preset import LEVELS
 from leakguard.respond.companions import CompanionSet, Match, Member, words_of
@@ -43,11 +42,6 @@ def companions(own: Iterable[tuple[str, bytes]] = ()) -> tuple[CompanionSet, ...
     for path, raw in own:
         _read(Document(path, raw), found)
     return tuple(found.values())
-
-
-def companions_file(path: str) -> tuple[CompanionSet, ...]:
-    """The sets that ship, and those of a file of one's own."""
-    return companions([(path, inside.read_file(path, path, MAX_BYTES))])
 
 
 def _read(doc: Document, found: dict[str, CompanionSet]) -> None:

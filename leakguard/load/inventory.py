@@ -17,7 +17,7 @@ from leakguard.errors import ConfigError, Place
 from leakguard.facts import ENVIRONMENTS
 from leakguard.load import inside
 from leakguard.load.document import Document, Node
-from leakguard.respond.companions import Content
+from leakguard.respond.containers import Content
 from leakguard.rule import CLASSES
 
 MAX_BYTES = 1024 * 1024

@@ -9,7 +9,6 @@ from types import MappingProxyType
 import yaml
 
 from leakguard.errors import ConfigError, Place, UsageError
-from leakguard.load import inside
 from leakguard.load.document import Document, Node, suggest
 from leakguard.preset import LEVELS, TIMERS, Preset, Span
 
@@ -34,11 +33,6 @@ def preset(name: str = DEFAULT) -> Preset:
     path = os.path.join(FOLDER, f"{name}.yml")
     with open(path, "rb") as file:
         return read(path, file.read(), ours=True)
-
-
-def preset_file(path: str) -> Preset:
-    """A preset that an organisation wrote. Raises ConfigError at its first mistake."""
-    return read(path, inside.read_file(path, path, MAX_BYTES))
 
 
 def read(path: str, raw: bytes, *, ours: bool = False) -> Preset:

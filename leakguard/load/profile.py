@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 from types import MappingProxyType
 
-from leakguard.errors import ConfigError, Place
 from leakguard.load import inside
 from leakguard.load.document import Document, Node
 from leakguard.profile import CONTACTS, Flaw, Profile, flaws
@@ -58,17 +57,6 @@ def read(path: str, raw: bytes) -> Profile:
 def checked(found: Profile) -> tuple[Flaw, ...]:
     """The flaws of a profile, for `leakguard doctor`; an empty on-call list is one (Y-13)."""
     return tuple(flaws(found))
-
-
-def require(found: Profile) -> Profile:
-    """The profile if nothing is wrong with it. Raises ConfigError that names every flaw."""
-    wrong = flaws(found)
-    if wrong:
-        what = "; ".join(flaw.what for flaw in wrong)
-        raise ConfigError(
-            what, *(f"write {flaw.how}" for flaw in wrong), place=Place(found.source or FILE)
-        )
-    return found
 
 
 def _contacts(doc: Document, node: Node | None) -> dict[str, str]:

@@ -17,7 +17,6 @@ import yaml
 
 from leakguard.errors import ConfigError, Place
 from leakguard.facts import When
-from leakguard.load import inside
 from leakguard.load.document import Document, Node, suggest
 from leakguard.preset import LEVELS
 from leakguard.respond.classify import VALUES
@@ -74,11 +73,6 @@ def policy(own: Iterable[tuple[str, bytes]] = ()) -> SeverityPolicy:
         tuple(draft.rules.values()), tuple(draft.assumptions), tuple(draft.readings.values()),
         draft.rotation, draft.notification, draft.combiner,
     )  # fmt: skip
-
-
-def policy_file(path: str) -> SeverityPolicy:
-    """The policy that ships, changed by a file of one's own."""
-    return policy([(path, inside.read_file(path, path, MAX_BYTES))])
 
 
 def _read(doc: Document, draft: _Draft, *, ours: bool) -> None:

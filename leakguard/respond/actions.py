@@ -222,10 +222,16 @@ def _facts(incident: Incident, task: Task, facts: Facts) -> Iterator[Gap]:
 
 
 def _asks(incident: Incident, task: Task, event: ev.StepDone) -> Iterator[Gap]:
-    wanted = task.step.proves in ("dead", "live-new", "switch")
-    if wanted and not event.evidence:
-        yield Gap("G-02", f"{task.step.key} asks for proof: {task.step.verification}",
-                  f"leakguard done {incident.id} {task.step.key} --evidence FILE")  # fmt: skip
+    step, number = task.step, incident.id
+    what = f"{step.key} asks for proof: {step.verification}"
+    if event.evidence:
+        return
+    if step.proves in ("dead", "live-new") and step.subject:
+        yield Gap("G-02", what, f"leakguard evidence add {number} FILE --of {step.subject} "
+                                f"--proves {step.proves}")  # fmt: skip
+    elif step.proves == "switch":
+        yield Gap("G-03", what, f"leakguard consumers confirm {number} {step.subject} "
+                                "--method probe --detail SEEN")  # fmt: skip
 
 
 def _second(approver: str, actor: str) -> bool:

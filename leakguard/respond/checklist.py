@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from leakguard.incident import Incident, Status, StepState
+from leakguard.incident import STOPPED, Incident, Status, StepState
 from leakguard.playbook import Phase
 from leakguard.preset import Preset
 from leakguard.report.escape import line
@@ -25,62 +25,86 @@ __all__ = ["html", "json_text", "markdown", "opened_text", "status_text"]
 WIDTH = 79
 
 _PHASE_OF = {
-    Status.ERADICATED: Phase.RECOVER,
-    Status.RECOVERED: Phase.INVESTIGATE,
-    Status.REVIEWING: Phase.LEARN,
+    Status.ERADICATED: (Phase.INVESTIGATE, Phase.RECOVER),
+    Status.RECOVERED: (Phase.INVESTIGATE,),
+    Status.REVIEWING: (Phase.LEARN,),
 }
 """What people work on at a status; before these it is containing."""
 
 
 def opened_text(
-    incident: Incident, preset: Preset, now: datetime, told: Checklist | None = None
-) -> str:
-    """What a new incident is about, and what to do first; the rest as counts, to fit a screen."""
+    incident: Incident, preset: Preset, now: datetime, told: Checklist | None = None,
+    width: int = WIDTH, *, opened: bool = True,
+) -> str:  # fmt: skip
+    """What an incident is about, and what to do first; the rest as counts, to fit a screen."""
     found = sections(incident, preset, now)
-    parts = [*_opening(incident, told)]
+    parts = [*_opening(incident, told, width, "Opened " if opened else "")]
     for section in found[:1]:
-        parts += ["", _heading(section), *_new_rows(section)]
+        parts += ["", *_wrapped(_heading(section), "", width), *_new_rows(section, width)]
     parts += [""]
     for section in found[1:]:
         count = sum(1 for row in section.rows if row.step.mandatory and not _takes_back(row))
         parts += [f"{_heading(section)}: {count} step{'s' * (count != 1)}"] if count else []
-    parts += ["", f"All of them: leakguard checklist {incident.id}"]
+    parts += ["", *_elsewhere(incident), *_issuers(incident, width)]
+    parts += [f"All of them: leakguard checklist {incident.id}"]
     return "\n".join([*parts, *_next(found, incident)]) + "\n"
 
 
-def status_text(incident: Incident, preset: Preset, now: datetime) -> str:
+def status_text(incident: Incident, preset: Preset, now: datetime, width: int = WIDTH) -> str:
     """Where an incident stands: what is done, late and next; later phases as counts."""
     found = sections(incident, preset, now)
-    parts = [*_state(incident, preset, found)]
-    here = _PHASE_OF.get(incident.status, Phase.CONTAIN)
+    parts = [*_state(incident, preset, found, width)]
+    here = _PHASE_OF.get(incident.status, (Phase.CONTAIN,))
     for section in found:
-        parts += ["", f"{_heading(section)}: {section.settled} of {len(section.rows)} settled"]
+        counted = f"{_heading(section)}: {section.settled} of {len(section.rows)} settled"
+        parts += ["", *_wrapped(counted, "", width)]
         shown = [row for row in section.rows if _shown(row, section, here)]
-        parts += [one for row in shown for one in _status_row(row, shown, now)]
+        parts += [one for row in shown for one in _status_row(row, shown, now, width)]
     return "\n".join([*parts, *_next(found, incident)]) + "\n"
 
 
-def _opening(incident: Incident, told: Checklist | None) -> Iterator[str]:
+def _opening(incident: Incident, told: Checklist | None, width: int, lead: str) -> Iterator[str]:
     drill = "DRILL: " if incident.opened.drill else ""
-    yield from _wrapped(f"{drill}Opened {incident.id}: {line(incident.opened.title)}", "  ")
+    title = f"{drill}{lead}{incident.id}: {line(incident.opened.title)}"
+    yield from _wrapped(title, "  ", width)
     yield ""
     severity = incident.severity
     if severity:
         why = next((why for _, level, why in severity.rules if level == severity.level), "")
-        yield from _fact("Severity", severity.label, why)
+        yield from _fact("Severity", severity.label, why, width)
     for secret in incident.secrets.values():
         kept = secret.added
         words = (secret.secret_class, secret.name, kept.preview, kept.environment)
-        yield from _fact("Secret", secret.id, ", ".join(dict.fromkeys(filter(None, words))))
+        said = ", ".join(dict.fromkeys(filter(None, words)))
+        yield from _fact("Secret", secret.id, said, width)
     for copy in incident.copies.values():
         said = f"{copy.added.channel}: {copy.added.where} (read by: {copy.added.audience})"
-        yield from _fact("Exposure", copy.id, said)
+        yield from _fact("Exposure", copy.id, said, width)
     for statement in told.risk_statements if told else ():
-        yield from ("", *_wrapped(statement, ""))
+        yield from ("", *_wrapped(statement, "", width))
 
 
-def _fact(name: str, word: str, text: str) -> list[str]:
-    return _hanging(f"  {name:<10} {line(word):<10} ", line(text))
+def _fact(name: str, word: str, text: str, width: int) -> list[str]:
+    return _hanging(f"  {name:<10} {line(word):<10} ", line(text), width)
+
+
+def _elsewhere(incident: Incident) -> list[str]:
+    """What is called no leak may be one all the same."""
+    if {one.added.channel for one in incident.copies.values()} != {"local-commit"}:
+        return []
+    how = f"leakguard exposure add {incident.id} --channel CHANNEL --where PLACE"
+    return ["Did it get out another way, a chat, a log?", f"  {how}", ""]
+
+
+def _issuers(incident: Incident, width: int) -> list[str]:
+    """The issuer's own page for each secret that is still alive, and what to do there."""
+    lines = []
+    for one in incident.secrets.values():
+        if one.added.revoke_url and one.state not in STOPPED:
+            how = f": {line(one.added.revoke_how)}" if one.added.revoke_how else ""
+            said = f"Revoke {one.id} at {line(one.added.revoke_url)}{how}"
+            lines += [*_wrapped(said, "  ", width), ""]
+    return lines
 
 
 def _heading(section: Section) -> str:
@@ -88,13 +112,13 @@ def _heading(section: Section) -> str:
     return f"{section.phase.value.capitalize()}{within}"
 
 
-def _new_rows(section: Section) -> Iterator[str]:
+def _new_rows(section: Section, width: int) -> Iterator[str]:
     rows = [row for row in section.rows if row.step.mandatory and not _takes_back(row)]
-    width = _column(rows)
+    column = _column(rows)
     for row in rows:
         automated = "  (automated)" if row.automated_by else ""
         text = line(row.step.title) + automated
-        yield from _hanging(f"  [{row.mark}] {row.key:<{width}}  ", text)
+        yield from _hanging(f"  [{row.mark}] {row.key:<{column}}  ", text, width)
 
 
 def _takes_back(row: Row) -> bool:
@@ -107,18 +131,20 @@ def _column(rows: Sequence[Row]) -> int:
     return min(max((len(row.key) for row in rows), default=0), 24)
 
 
-def _state(incident: Incident, preset: Preset, found: Sequence[Section]) -> Iterator[str]:
+def _state(
+    incident: Incident, preset: Preset, found: Sequence[Section], width: int
+) -> Iterator[str]:
     label = incident.severity.label if incident.severity else preset.label(incident.level)
     total, settled = sum(len(one.rows) for one in found), sum(one.settled for one in found)
     drill = "DRILL  " if incident.opened.drill else ""
     counted = f"{settled} of {total} settled"
     head = f"{drill}{incident.id}  {label}  {_reached(incident)}  {counted}"
-    yield head
-    yield from _wrapped(line(incident.opened.title), "")
+    yield from _wrapped(head, "  ", width)
+    yield from _wrapped(line(incident.opened.title), "", width)
     opened = f"{incident.opened_at:%Y-%m-%d %H:%M} UTC by {line(incident.opened_by, 40)}"
     yield f"opened {opened}"
     if incident.hold:
-        yield from _wrapped(f"waits for: {line(incident.hold)}", "  ")
+        yield from _wrapped(f"waits for: {line(incident.hold)}", "  ", width)
 
 
 def _reached(incident: Incident) -> str:
@@ -138,22 +164,22 @@ def lasting(time: timedelta) -> str:
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
 
 
-def _shown(row: Row, section: Section, here: Phase) -> bool:
+def _shown(row: Row, section: Section, here: Sequence[Phase]) -> bool:
     """Everything that happened or is late; what is open only where people work now."""
     if row.task.state is not StepState.OPEN or row.late:
         return True
-    return section.phase is here and row.step.mandatory and not _takes_back(row)
+    return section.phase in here and row.step.mandatory and not _takes_back(row)
 
 
-def _status_row(row: Row, beside: Sequence[Row], now: datetime) -> list[str]:
+def _status_row(row: Row, beside: Sequence[Row], now: datetime, width: int) -> list[str]:
     head = f"  [{row.mark}] {row.key:<{_column(beside)}}  "
-    return _hanging(head, _said(row, now))
+    return _hanging(head, _said(row, now), width)
 
 
 def _said(row: Row, now: datetime) -> str:
     task = row.task
     if task.at is not None and task.state is not StepState.OPEN:
-        when, who = f"{task.at:%d %b %H:%M}", line(task.by, 40)
+        when, who = f"{task.at:%d %b %H:%M} UTC", line(task.by, 40)
         what = {
             StepState.SKIPPED: f'skipped: "{line(task.note, 200)}"',
             StepState.FAILED: f"failed: {line(task.note, 200)}",
@@ -163,9 +189,14 @@ def _said(row: Row, now: datetime) -> str:
     owner = f", {line(task.assignee, 40)}" if task.assignee else ""
     title = line(row.step.title)
     if row.late and row.due:
-        return f"overdue by {lasting(now - row.due)}{owner}: {title}"
-    due = f"due {row.due:%d %b %H:%M}{owner}  " if row.due else ""
-    return f"{due}{title}{_after(row.waits)}"
+        return f"overdue by {lasting(now - row.due)}{owner}: {title}{_again(row)}"
+    due = f"due {row.due:%d %b %H:%M} UTC{owner}  " if row.due else ""
+    return f"{due}{title}{_again(row)}{_after(row.waits)}"
+
+
+def _again(row: Row) -> str:
+    """Why a step that was done is open."""
+    return f" ({line(row.task.note, 200)})" if row.task.note else ""
 
 
 def _after(waits: Sequence[str]) -> str:
@@ -180,14 +211,16 @@ def _next(found: Sequence[Section], incident: Incident) -> list[str]:
     return ["", f"Next: {next_command(row, incident)}"] if row else []
 
 
-def _hanging(head: str, text: str) -> list[str]:
+def _hanging(head: str, text: str, width: int) -> list[str]:
     """`text` behind `head`; what does not fit goes below, under the same column."""
-    indent = " " * min(len(head), 32)
+    indent = " " * min(len(head), 32, width // 2)
     return textwrap.wrap(
-        head + text, WIDTH, subsequent_indent=indent, break_on_hyphens=False,
+        head + text, width, subsequent_indent=indent, break_on_hyphens=False,
         drop_whitespace=True, replace_whitespace=False, break_long_words=True,
     ) or [head.rstrip()]  # fmt: skip
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+def _wrapped(text: str, indent: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )

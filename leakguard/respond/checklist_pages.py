@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from leakguard.event import stamp
@@ -26,24 +24,9 @@ from leakguard.respond.checklist_rows import (
     subject_name,
 )
 from leakguard.respond.compose import Checklist
+from leakguard.respond.page import page
 
 SCHEMA = "leakguard-checklist/1"
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1b1b1b; --soft: #555; --line: #bbb; --bad: #a00; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #eee; --soft: #aaa; --line: #555; --bad: #f77; } }
-body { margin: 0 auto; max-width: 60rem; padding: 1.5rem; color: var(--ink);
-  font: 1rem/1.45 system-ui, sans-serif; }
-h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 1.5rem 0 .3rem; }
-ol { list-style: none; margin: 0; padding: 0; }
-ol > li { border-top: 1px solid var(--line); padding: .4rem 0 .4rem 2.4rem; position: relative; }
-.mark { position: absolute; left: 0; } code { font: .9em/1.4 ui-monospace, monospace;
-  overflow-wrap: anywhere; } p { margin: .15rem 0; } .soft { color: var(--soft); }
-.late, .warn { color: var(--bad); font-weight: 600; }
-@media print { :root { --ink: #000; --soft: #333; --line: #999; --bad: #000; }
-  body { max-width: none; padding: 0; font-size: 10pt; } li { break-inside: avoid; } }
-"""
 
 
 def markdown(
@@ -106,15 +89,6 @@ def html(incident: Incident, preset: Preset, now: datetime, told: Checklist | No
     """A page of its own: no script, nothing fetched, made to be printed."""
     found = sections(incident, preset, now)
     title = f"{_drill(incident)}{incident.id}: {line(incident.opened.title)}"
-    digest = b64encode(sha256(_STYLE.encode()).digest()).decode()
-    head = (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        f"style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'\">\n"
-        '<meta name="referrer" content="no-referrer">\n<meta name="robots" content="noindex">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{xml(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-    )
     state = _state(incident, preset, found)
     statements = told.risk_statements if told else ()
     body = [
@@ -128,7 +102,7 @@ def html(incident: Incident, preset: Preset, now: datetime, told: Checklist | No
     if told and told.residual:
         remains = "".join(f"<li>{xml(text)}</li>\n" for text in told.residual)
         body.append(f"<h2>What remains</h2>\n<ul>\n{remains}</ul>\n")
-    return f"{head}{''.join(body)}</body>\n</html>\n"
+    return page(title, "".join(body))
 
 
 def _drill(incident: Incident) -> str:
@@ -155,6 +129,8 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
     step, task = row.step, row.task
     if task.assignee:
         yield "Who", task.assignee
+    if task.state is StepState.OPEN and task.note:
+        yield "Open again", task.note
     if task.state is not StepState.OPEN:
         when = f" {task.at:%Y-%m-%d %H:%M} UTC" if task.at else ""
         yield task.state.value.capitalize(), f"{task.by}{when}: {task.note}".rstrip(": ")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from leakguard.incident import Incident, StepState, Task
+from leakguard.incident import STOPPED, Incident, StepState, Task
 from leakguard.playbook import Phase, Step
 from leakguard.preset import Preset, Span
 from leakguard.report.escape import line
@@ -20,6 +20,10 @@ LIMITS = {
     Phase.LEARN: "publish",
 }
 """The timer that says how long a phase may take."""
+
+
+LOOKING = frozenset({"status", "timeline", "scan"})
+"""Commands that show what a step is about; doing them settles nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +169,22 @@ def next_row(found: Iterable[Section]) -> Row | None:
 def next_command(row: Row, incident: Incident) -> str:
     """The command that carries a step out, or that records it.
 
-    What has an unknown outcome is looked into and settled, not done again.
+    What has an unknown outcome is looked into and settled, not done again. A rotation is not
+    begun for a value that somebody has ended by hand.
     """
     if row.task.state is StepState.UNKNOWN:
-        return f'leakguard done {incident.id} {row.key} --outcome OUTCOME --note "..."'
-    if row.automated_by:
+        return f"leakguard done {incident.id} {row.key} --outcome failed"
+    if row.automated_by and not _by_hand(row.step, incident):
         return f"{row.automated_by} --dry-run"
-    if row.command[:1] == ("leakguard",):
+    if row.step.proves == "live-new":
+        of = row.step.subject
+        return f"leakguard evidence add {incident.id} FILE --of {of} --proves live-new"
+    if row.command[:1] == ("leakguard",) and row.command[1] not in LOOKING:
         return shell(row.command)
-    return f'leakguard done {incident.id} {row.key} --note "..."'
+    return f"leakguard done {incident.id} {row.key}"
+
+
+def _by_hand(step: Step, incident: Incident) -> bool:
+    """Whether the secret of a step was ended, and not by a rotation."""
+    secret = incident.secrets.get(_secret(step.subject, incident))
+    return secret is not None and not secret.rotation and secret.state in STOPPED

@@ -14,7 +14,7 @@ from leakguard.facts import ANSWERS, Facts
 from leakguard.incident import PROVEN, Copy, Incident, LeakedSecret, SecretState, Status
 from leakguard.preset import Preset
 from leakguard.respond import questions as asking
-from leakguard.respond.companions import ALL, STATES, Dump, Item, Result, words_of
+from leakguard.respond.companions import ALL, STATES, Dump, Item, Result
 from leakguard.respond.compose import VOCABULARY
 from leakguard.respond.guards import dead
 from leakguard.respond.questions import Question
@@ -312,62 +312,3 @@ def _yes(holds: bool) -> str:
 
 
 _LINE = re.compile(r"(?::[0-9]+){1,2}(?=\s|$)")
-
-
-# Names of things into environments and channels
-
-_PRODUCTION = frozenset({"prod", "production", "prd", "live"})
-_STAGING = frozenset({"staging", "stage", "stg", "uat", "preprod", "qa", "preproduction"})
-_DEVELOPMENT = frozenset(
-    {"dev", "devel", "develop", "development", "local", "localhost", "sandbox"}
-)
-_TEST = frozenset({"test", "tests", "testing", "ci"})
-_BEFORE = ("pre", "non", "not")
-
-
-def environment(path: str, name: str = "", hints: Iterable[str] = ()) -> str:
-    """What a credential opens, by the words of its file, its name, its branch and the like.
-
-    Any word for production wins. A test word counts in the name of the variable
-    or of the file only: real keys lie in folders of tests every day.
-    """
-    folders, _, file = path.rpartition("/")
-    near = _words(f"{name} {file}")
-    words = near | _words(" ".join((folders, *hints)))
-    for kind, known in (
-        ("production", _PRODUCTION), ("staging", _STAGING), ("development", _DEVELOPMENT)
-    ):  # fmt: skip
-        if words & known:
-            return kind
-    return "development" if near & _TEST else "unknown"
-
-
-def _words(text: str) -> frozenset[str]:
-    """The words of names, `pre-prod` and `non-prod` as one."""
-    words: list[str] = []
-    for word in words_of(text):
-        if words and words[-1] in _BEFORE and word in _PRODUCTION:
-            words[-1] = "preprod"
-        else:
-            words.append({"nonprod": "preprod"}.get(word, word))
-    return frozenset(words)
-
-
-_REPOSITORY = {"public": "public-repository", "private": "private-repository",
-               "internal": "private-repository", "local": "local-commit"}  # fmt: skip
-
-
-def channel_of(kind: str, path: str = "", visibility: str = "unknown") -> str:
-    """Where a finding got out. `kind` is its origin's, `visibility` the remote's.
-
-    A visibility is public, internal, private, local (never pushed) or unknown.
-    """
-    if kind == "ci_log":
-        return "ci-log"
-    if kind == "staged":
-        return "local-commit"
-    if kind not in ("commit", "message", "tree"):
-        return "unknown"
-    if visibility == "public" and path.endswith((".tf", ".tf.json", ".tfvars", ".bicep")):
-        return "iac-module"
-    return _REPOSITORY.get(visibility, "unknown")

@@ -11,7 +11,7 @@ from leakguard.preset import Preset, Span
 from leakguard.respond import comms_state as state
 from leakguard.respond.actions import SERIOUS
 from leakguard.respond.comms import Template, seal
-from leakguard.respond.guards import Gap, dead, told_nobody
+from leakguard.respond.guards import Gap, dead, told_nobody, was_sent
 
 STATUS_PAGE = (timedelta(minutes=20), timedelta(hours=2))
 """While the public waits: an update at least this often, for this long; then the ladder's own."""
@@ -174,14 +174,6 @@ RULES: dict[str, Callable[[Incident, str], Iterator[Gap]]] = {
     "after-verdict": _concluded,
 }
 """What a template's `order` may name."""
-
-
-def was_sent(incident: Incident, template: str) -> bool:
-    """Whether a message of this kind left."""
-    return any(
-        message.draft.template == template and message.state == "sent"
-        for message in incident.messages.values()
-    )
 
 
 def _agreed(incident: Incident, template: Template, message: Message) -> Iterator[Gap]:

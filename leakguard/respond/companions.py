@@ -1,4 +1,4 @@
-"""Which credentials are dangerous together: halves, pairs, shares, and what they open.
+"""Which credentials are dangerous together: halves, pairs, shares.
 
 A set is data (leakguard/data/companions). What was found in one place is a dump.
 The order in which things are found never matters, and more of them never makes
@@ -8,10 +8,9 @@ a result milder.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 STATES = ("absent", "half", "unknown", "complete")
 """From harmless to worst. `unknown` (nobody has answered yet) is handled as complete."""
@@ -175,93 +174,6 @@ def evaluate(
     return tuple(_result(one, groups, answers or {}) for one in sets)
 
 
-def late(before: Result | None, now: Result) -> bool:
-    """Whether a half that stood alone is alone no more: reopen or merge, and escalate (V-05)."""
-    return before is not None and before.state == "half" and now.open
-
-
-def risen(before: Iterable[Result], now: Iterable[Result]) -> tuple[Result, ...]:
-    """The results that are handled as complete now and were not before."""
-    was = {one.set: one for one in before}
-    return tuple(one for one in now if one.open and not (one.set in was and was[one.set].open))
-
-
-class Shares(NamedTuple):
-    """How far the shares of one key got out. `state`: none | partial | rekey | open."""
-
-    key: str
-    distinct: int
-    threshold: int
-    state: str
-
-
-def shares(
-    counts: Mapping[str, Collection[str]], threshold: Mapping[str, int] | int
-) -> tuple[Shares, ...]:
-    """Distinct leaked shares by key set, over all incidents, against the threshold.
-
-    One less than the threshold asks for new shares now; the threshold itself
-    means that whoever has them opens the vault.
-    """
-    return tuple(
-        _shares(key, len(set(known)), threshold if isinstance(threshold, int) else threshold[key])
-        for key, known in sorted(counts.items())
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A credential inside a container; `opens` names the container that it opens in turn."""
-
-    id: str
-    name: str
-    secret_class: str = "generic"
-    provider: str = ""
-    environment: str = "unknown"
-    opens: str = ""
-
-
-class Contained(NamedTuple):
-    """A content, the container it lies in, and how deep (1 is what lies in the first)."""
-
-    within: str
-    content: Content
-    depth: int
-
-
-class Expansion(NamedTuple):
-    """Everything that leaked with a container; `enumerate_first` blocks until it is listed."""
-
-    contents: tuple[Contained, ...]
-    enumerate_first: tuple[tuple[str, str], ...]  # (container, why its contents are unknown)
-
-
-def expand(
-    inventory: Mapping[str, tuple[Content, ...]], start: str, depth_limit: int = 8
-) -> Expansion:
-    """What opening `start` gives away, containers within it included, each once.
-
-    A container that the inventory does not list, or that lies too deep, is not
-    empty: it stands in `enumerate_first`.
-    """
-    contents: list[Contained] = []
-    unknown: list[tuple[str, str]] = []
-    level, opened = [start], {start}
-    for depth in range(1, depth_limit + 1):
-        inside = []
-        for container in level:
-            if container not in inventory:
-                unknown.append((container, "its contents are not in the inventory"))
-            for content in inventory.get(container, ()):
-                contents.append(Contained(container, content, depth))
-                if content.opens and content.opens not in opened:
-                    opened.add(content.opens)
-                    inside.append(content.opens)
-        level = inside
-    unknown += [(container, f"more than {depth_limit} deep") for container in level]
-    return Expansion(tuple(contents), tuple(unknown))
-
-
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a name: `dbPassword`, `DB_PASSWORD` and `db-password` are db, password."""
     return tuple(word.lower() for word in _WORD.findall(text))
@@ -381,8 +293,3 @@ def _found(one: CompanionSet, items: tuple[Item, ...]) -> tuple[tuple[str, tuple
 
 def _ids(members: Iterable[Member]) -> tuple[str, ...]:
     return tuple(member.id for member in members)
-
-
-def _shares(key: str, distinct: int, threshold: int) -> Shares:
-    near = {0: "open", 1: "rekey"}.get(max(threshold - distinct, 0), "partial")
-    return Shares(key, distinct, threshold, near if distinct else "none")

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from leakguard import event as ev
 from leakguard.event import Entry
 from leakguard.facts import Facts
-from leakguard.incident import PROVEN, Incident, apply, step_fields
-from leakguard.playbook import Fragment, Step
+from leakguard.history import apply
+from leakguard.incident import PROVEN, Incident, StepState
+from leakguard.playbook import Fragment, Step, step_fields
 from leakguard.preset import Preset
 from leakguard.respond import classify
-from leakguard.respond.comms_order import was_sent
 from leakguard.respond.companions import CompanionSet, Result, evaluate
 from leakguard.respond.compose import Checklist, compose
 from leakguard.respond.guards import dead
 from leakguard.respond.questions import Question, questions
 from leakguard.respond.severity import SeverityPolicy, judge_all, rejudge
+from leakguard.respond.shown import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ def with_consequences(
     if incident.over and any(map(_begins_anew, events)):
         events = [ev.Reopened("something was added that nobody knew of"), *events]
     after = _after(incident, events, now)
-    return [*events, *(following(after, known, now) if events and not after.over else ())]
+    if not events or after.over:
+        return [*events]
+    again = overturned(incident, after)
+    return [*events, *again, *following(_after(after, again, now), known, now)]
 
 
 def provisional(events: Sequence[ev.Event], now: datetime) -> Incident:
@@ -87,34 +91,35 @@ def settled(incident: Incident) -> list[ev.StepDone]:
     for key, task in incident.tasks.items():
         if task.settled or not all(_is_settled(incident, one) for one in task.step.depends_on):
             continue
-        secret = incident.secrets.get(task.step.subject)
-        rotated = secret is not None and bool(secret.rotation) and bool(task.step.automated_by)
-        if secret is not None and rotated and secret.state in PROVEN and dead(incident, secret.id):
-            done.append(ev.StepDone(key, f"by rotation {secret.rotation}"))
-        elif task.step.id in SHOWN and SHOWN[task.step.id](incident, task.step.subject):
-            done.append(ev.StepDone(key, "the record shows it"))
+        said = _rotated(incident, task.step) or shown(incident, task.step)
+        if said:
+            done.append(ev.StepDone(key, said))
     return done
+
+
+def overturned(before: Incident, now: Incident) -> list[ev.StepReopened]:
+    """The steps that were done, and whose proof a late fact has taken back."""
+    again = []
+    for key, task in now.tasks.items():
+        was = before.tasks.get(key)
+        if was is not None and was.settled and task.state is StepState.DONE:
+            said = shown(before, was.step)
+            if said and not shown(now, task.step):
+                again.append(ev.StepReopened(key, f"this holds no more: {said}"))
+    return again
 
 
 def _is_settled(incident: Incident, key: str) -> bool:
     return key not in incident.tasks or incident.tasks[key].settled
 
 
-FINAL = frozenset({"confirmed-gone", "persists", "unverifiable"})
-
-SHOWN: Mapping[str, Callable[[Incident, str], bool]] = {
-    "declare": lambda now, _: {"commander", "fixer"} <= set(now.roles),
-    "tell-internal": lambda now, _: was_sent(now, "declaration"),
-    "preserve": lambda now, _: bool(now.evidence),
-    "inventory": lambda now, of: bool(now.secrets[of].counted),
-    "review-use": lambda now, of: bool(now.secrets[of].reviews),
-    "confirm-gone": lambda now, of: now.copies[of].state in FINAL,
-    "mitigate": lambda now, _: bool(now.mitigations),
-    "published": lambda now, _: (
-        now.post_mortem is not None and now.post_mortem.state == "published"
-    ),
-}
-"""Steps that a command of their own records, and what shows that it did."""
+def _rotated(incident: Incident, step: Step) -> str:
+    """The rotation that did a step, once it has proven the old value dead."""
+    secret = incident.secrets.get(step.subject)
+    if secret is None or not secret.rotation or not step.automated_by:
+        return ""
+    ended = secret.state in PROVEN and dead(incident, secret.id)
+    return f"by rotation {secret.rotation}" if ended else ""
 
 
 def companions(incident: Incident, known: Knowledge) -> tuple[Result, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 
 from leakguard.incident import Incident, SecretState, Status, StepState, Task
 from leakguard.playbook import Step
@@ -14,24 +14,21 @@ Clock = Callable[[Incident, Step], datetime | None]
 SATURDAY = 5
 
 
-def due(
-    step: Step, incident: Incident, preset: Preset, holidays: Iterable[date] = ()
-) -> datetime | None:
+def due(step: Step, incident: Incident, preset: Preset) -> datetime | None:
     """When a step has to be done by; None when nothing is due, or its clock did not start.
 
     The clock starts when the incident was declared, again after a reopening;
     see leakguard.preset.TIMERS for the ones that start elsewhere. Nothing is
     due before what it waits for.
     """
-    return Clocks(incident, preset, holidays).due(step)
+    return Clocks(incident, preset).due(step)
 
 
 class Clocks:
     """The due times of one incident, each reckoned once."""
 
-    def __init__(self, incident: Incident, preset: Preset, holidays: Iterable[date] = ()) -> None:
+    def __init__(self, incident: Incident, preset: Preset) -> None:
         self._incident, self._preset = incident, preset
-        self._free = frozenset(holidays)
         self._known: dict[str, datetime | None] = {}
         self._stopped = without_clocks(incident)
 
@@ -40,7 +37,7 @@ class Clocks:
         if self._stopped:
             return None
         if step.key not in self._known:
-            own = _own(step, self._incident, self._preset, self._free)
+            own = _own(step, self._incident, self._preset)
             self._known[step.key] = own  # also ends a circle, should a store hold one
             self._known[step.key] = own and max([own, *self._before(step)])
         return self._known[step.key]
@@ -54,21 +51,19 @@ class Clocks:
                     yield at
 
 
-def _own(step: Step, incident: Incident, preset: Preset, free: frozenset[date]) -> datetime | None:
+def _own(step: Step, incident: Incident, preset: Preset) -> datetime | None:
     if not step.due:
         return None
     span = preset.span(step.due, incident.level)
     begin = _START.get(step.due, _declared)(incident, step)
-    return None if span is None or begin is None else after(begin, span, free)
+    return None if span is None or begin is None else after(begin, span)
 
 
-def overdue(
-    incident: Incident, preset: Preset, now: datetime, holidays: Iterable[date] = ()
-) -> list[tuple[str, datetime]]:
+def overdue(incident: Incident, preset: Preset, now: datetime) -> list[tuple[str, datetime]]:
     """What is late: each key of a step with its hour, the one that waits longest first."""
     if incident.over:
         return []
-    clocks = Clocks(incident, preset, holidays)
+    clocks = Clocks(incident, preset)
     late = [
         (key, at)
         for key, task in incident.tasks.items()
@@ -78,11 +73,9 @@ def overdue(
     return sorted(late, key=lambda one: (one[1], one[0]))
 
 
-def next_due(
-    incident: Incident, preset: Preset, holidays: Iterable[date] = ()
-) -> tuple[str, datetime] | None:
+def next_due(incident: Incident, preset: Preset) -> tuple[str, datetime] | None:
     """The mandatory step whose hour comes first, past or not."""
-    clocks = Clocks(incident, preset, holidays)
+    clocks = Clocks(incident, preset)
     coming = [
         (at, key)
         for key, task in incident.tasks.items()
@@ -97,15 +90,16 @@ def is_open(task: Task) -> bool:
     return not task.settled
 
 
-def after(begin: datetime, span: Span, holidays: Iterable[date] = ()) -> datetime:
-    """The end of a span. Business days end with the day, UTC; Saturday and Sunday are none."""
+def after(begin: datetime, span: Span) -> datetime:
+    """The end of a span. Business days end with the day, UTC; Saturday and Sunday are none, a
+    holiday is one: which there are depends on the place, and too early does no harm.
+    """
     if not span.business_days:
         return begin + timedelta(seconds=span.seconds)
-    free = frozenset(holidays)
     day, left = begin.astimezone(UTC).date(), span.business_days
     while left:
         day += timedelta(days=1)
-        left -= day.weekday() < SATURDAY and day not in free
+        left -= day.weekday() < SATURDAY
     return datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)
 
 

@@ -80,6 +80,14 @@ def dead(incident: Incident, secret: str) -> bool:
     return last.holds and at >= max(ended)
 
 
+def was_sent(incident: Incident, template: str) -> bool:
+    """Whether a message of this kind left."""
+    return any(
+        message.draft.template == template and message.state == "sent"
+        for message in incident.messages.values()
+    )
+
+
 def _contained(incident: Incident) -> Iterator[Gap]:
     number = incident.id
     for secret in incident.secrets.values():
@@ -102,10 +110,10 @@ def _contained(incident: Incident) -> Iterator[Gap]:
     if exposed(incident):
         if "commander" not in incident.roles:
             yield Gap("G-36", "nobody is in command",
-                      f"leakguard assign {number} --role commander --to NAME")  # fmt: skip
+                      f"leakguard assign {number} --role commander")  # fmt: skip
         if not incident.evidence:
             yield Gap("G-28", "no evidence was kept", f"leakguard evidence add {number} FILE")
-    if not told_nobody(incident) and not _sent(incident, "declaration"):
+    if not told_nobody(incident) and not was_sent(incident, "declaration"):
         yield Gap("G-04", "the declaration was not sent",
                   f"leakguard notice {number} declaration --send")  # fmt: skip
     yield from _unknown(incident)
@@ -235,10 +243,3 @@ def _proof_of_death(number: str, secret: LeakedSecret) -> str:
     if secret.rotation:
         return f"leakguard rotate {number} --secret {secret.id} --probe"
     return f"leakguard evidence add {number} FILE --proves dead --of {secret.id} --method probe"
-
-
-def _sent(incident: Incident, template: str) -> bool:
-    return any(
-        message.draft.template == template and message.state == "sent"
-        for message in incident.messages.values()
-    )

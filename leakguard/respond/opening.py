@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from leakguard import event as ev
 from leakguard.incident import Incident, Status
@@ -56,10 +58,9 @@ def occurrence(now: Incident, secret: str, told: Reported) -> list[ev.Event]:
     """What a known secret's turning up again adds; one that was closed is opened again."""
     known = {_spot(copy.added) for copy in now.copies.values()}
     fresh = [one for one in told.exposures if _spot(one) not in known]
-    first = len(now.copies) + 1
     added: list[ev.Event] = [
-        replace(one, exposure=f"X{number}", secret=secret)
-        for number, one in enumerate(fresh, first)
+        replace(one, exposure=name, secret=secret)
+        for name, one in zip(_names(now, secret, fresh), fresh, strict=True)
     ]
     listed = {one.added.where for one in now.consumers.values()}
     users = [path for path in told.uses if path not in listed]
@@ -70,6 +71,24 @@ def occurrence(now: Incident, secret: str, told: Reported) -> list[ev.Event]:
     if now.status is Status.FALSE_POSITIVE and not fresh:
         added.insert(0, ev.Reopened("it was found again, and taken for real"))
     return [*added, *told.answers]
+
+
+def _names(now: Incident, secret: str, fresh: Sequence[ev.ExposureAdded]) -> Iterator[str]:
+    """A number for each place; a commit that was only here, and is pushed now, keeps its own."""
+    here = {
+        _file(copy.added.where): copy.id
+        for copy in now.copies.values()
+        if copy.added.secret == secret and copy.added.channel == "local-commit"
+    }
+    free = count(len(now.copies) + 1)
+    for one in fresh:
+        same = "" if one.channel == "local-commit" else here.pop(_file(one.where), "")
+        yield same or f"X{next(free)}"
+
+
+def _file(where: str) -> str:
+    """The file of a place, without its line and commit."""
+    return re.split(r":\d+|\s\(commit ", where, maxsplit=1)[0]
 
 
 def _spot(one: ev.ExposureAdded) -> tuple[str, str, str]:

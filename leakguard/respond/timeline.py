@@ -8,12 +8,13 @@ from typing import assert_never
 from leakguard import event as ev
 from leakguard.event import Entry
 from leakguard.report import escape
+from leakguard.respond.page import page
 
 
 def lines(entries: Iterable[Entry]) -> Iterator[tuple[str, str, str]]:
     """(time, who, what) of each entry, in order; times in UTC to the second."""
     for entry in entries:
-        yield entry.at.strftime("%Y-%m-%d %H:%M:%S"), entry.actor, sentence(entry.event)
+        yield entry.at.strftime("%Y-%m-%d %H:%M:%SZ"), entry.actor, sentence(entry.event)
 
 
 def text(entries: Iterable[Entry]) -> str:
@@ -23,13 +24,23 @@ def text(entries: Iterable[Entry]) -> str:
     return "".join(f"{at}  {who:<{width}}  {what}\n" for at, who, what in rows)
 
 
-def markdown(entries: Iterable[Entry]) -> str:
+def markdown(entries: Iterable[Entry], title: str) -> str:
     """The timeline as a table in Markdown; foreign text cannot break out of its cell."""
     rows = [
         f"| {at} | {escape.markdown(who)} | {escape.markdown(what)} |\n"
         for at, who, what in lines(entries)
     ]
-    return "| UTC | who | what |\n|---|---|---|\n" + "".join(rows)
+    head = f"# {escape.markdown(title)}\n\n| when | who | what |\n|---|---|---|\n"
+    return head + "".join(rows)
+
+
+def html(entries: Iterable[Entry], title: str) -> str:
+    """The timeline as a page of its own."""
+    rows = [
+        f'<li><p class="soft">{at} {escape.xml(who)}</p><p>{escape.xml(what)}</p></li>\n'
+        for at, who, what in lines(entries)
+    ]
+    return page(title, f'<h1>{escape.xml(title)}</h1>\n<ol class="plain">\n{"".join(rows)}</ol>\n')
 
 
 def sentence(event: ev.Event) -> str:
@@ -43,7 +54,7 @@ def sentence(event: ev.Event) -> str:
             kind = f"{event.secret_class}, {event.environment}"
             return f"{event.secret} is {name} ({kind}): {event.reason}"
         case ev.ExposureAdded():
-            since = f" since {event.since}" if event.since else ""
+            since = f" since {event.since[:19]}Z" if event.since else ""
             place = f"{event.exposure} of {event.secret}: {event.channel}, {event.where}"
             return f"{place}, audience {event.audience}{since}"
         case ev.ExposureClosed():
@@ -70,7 +81,8 @@ def sentence(event: ev.Event) -> str:
             return f"checklist of {len(event.steps)} steps (playbooks {event.playbooks[:12]})"
         case ev.StepDone():
             said = "done" if event.outcome == "succeeded" else f"outcome {event.outcome}"
-            return _with(f"{event.step} {said}", event.note)
+            agreed = f", agreed by {event.approver}" if event.approver else ""
+            return _with(f"{event.step} {said}{agreed}", event.note)
         case ev.StepSkipped():
             agreed = f", agreed by {event.approver}" if event.approver else ""
             return f"{event.step} skipped{agreed}: {event.reason}"
@@ -82,9 +94,12 @@ def sentence(event: ev.Event) -> str:
             return _with(f"{event.secret} is {event.state}", event.why)
         case ev.Proved():
             said = "proven" if event.holds else "NOT proven"
-            return _with(f"{event.subject} {said} {event.kind} by {event.method}", event.detail)
+            agreed = f", agreed by {event.approver}" if event.approver else ""
+            what = f"{event.subject} {said} {event.kind} by {event.method}{agreed}"
+            return _with(what, event.detail)
         case ev.EvidenceAdded():
-            return _with(f"{event.evidence}: {event.name}, SHA-256 {event.sha256}", event.how)
+            of = f" of {event.of}" if event.of else ""
+            return _with(f"{event.evidence}{of}: {event.name}, SHA-256 {event.sha256}", event.how)
         case ev.LogReviewed():
             return f"logs of {event.secret} reviewed ({event.source}): {event.verdict}"
         case ev.AnomalyFound():

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from leakguard import event as ev
 from leakguard.event import Entry, stamp
-from leakguard.incident import Incident, Message, fold, step_fields
+from leakguard.history import fold
+from leakguard.incident import Incident, Message
 from leakguard.load.presets import preset
-from leakguard.playbook import Phase, Step
+from leakguard.playbook import Phase, Step, step_fields
 from leakguard.profile import Profile
 from leakguard.respond.comms import Draft, Template, next_version, render
 from leakguard.respond.comms_facts import facts_for

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from leakguard import event as ev
 from leakguard.event import Entry, Event
-from leakguard.incident import Incident, apply, step_fields
-from leakguard.playbook import Phase, Step
+from leakguard.history import apply
+from leakguard.incident import Incident
+from leakguard.playbook import Phase, Step, step_fields
 
 START = datetime(2026, 11, 21, 14, 9, tzinfo=UTC)
 

@@ -13,10 +13,9 @@ import jsonschema
 import pytest
 
 from leakguard import event as ev
-from leakguard.incident import step_fields
 from leakguard.load.playbooks import bundled
 from leakguard.load.presets import preset
-from leakguard.playbook import Phase, Risk, Step
+from leakguard.playbook import Phase, Risk, Step, step_fields
 from leakguard.respond.checklist import html, json_text, markdown, opened_text, status_text
 from leakguard.respond.checklist_rows import filled, next_row, sections
 from leakguard.respond.compose import Checklist, compose
@@ -92,9 +91,9 @@ def test_the_status_tells_done_left_out_late_and_next() -> None:
         "\n"
         "Contain, within 15 min: 2 of 4 settled\n"
         "  [!] tell       overdue by 12 min, mara: Tell your own people\n"
-        "  [x] revoke:S1  21 Nov 14:15 ada  new token in place\n"
+        "  [x] revoke:S1  21 Nov 14:15 UTC ada  new token in place\n"
         "  [!] hide:X1    overdue by 12 min: Delete the log of this run\n"
-        '  [-] maybe      21 Nov 14:17 ada  skipped: "nothing else there"\n'
+        '  [-] maybe      21 Nov 14:17 UTC ada  skipped: "nothing else there"\n'
         "\n"
         "Investigate, within 1 h: 0 of 1 settled\n"
         "\n"
@@ -102,7 +101,7 @@ def test_the_status_tells_done_left_out_late_and_next() -> None:
         "\n"
         "Learn, within 5 business days: 0 of 1 settled\n"
         "\n"
-        'Next: leakguard done LG-2026-0001 tell --note "..."\n'
+        "Next: leakguard done LG-2026-0001 tell\n"
     )
 
 
@@ -110,16 +109,27 @@ def test_what_failed_or_has_no_known_outcome_stands_out() -> None:
     told = story().tell(ev.StepDone("tell", "line dead", "failed"),
                         ev.StepDone("revoke:S1", "no answer", "unknown"))  # fmt: skip
     shown = status_text(told.incident, P, START + timedelta(minutes=3))
-    assert "[!] tell       21 Nov 14:15 ada  failed: line dead\n" in shown
-    assert "[!] revoke:S1  21 Nov 14:16 ada  outcome unknown, verify it first: no answer" in shown
+    assert "[!] tell       21 Nov 14:15 UTC ada  failed: line dead\n" in shown
+    assert "[!] revoke:S1  21 Nov 14:16 UTC ada  outcome unknown, verify it first: no" in shown
 
 
 def test_an_unknown_outcome_is_looked_into_and_not_repeated() -> None:
     told = story().tell(ev.StepDone("revoke:S1", "no answer", "unknown"))
     shown = status_text(told.incident, P, START + timedelta(minutes=3))
-    assert shown.endswith(
-        'Next: leakguard done LG-2026-0001 revoke:S1 --outcome OUTCOME --note "..."\n'
-    )
+    assert shown.endswith("Next: leakguard done LG-2026-0001 revoke:S1 --outcome failed\n")
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_narrow_terminal_gets_narrow_lines(width: int) -> None:
+    told = story().incident
+    shown = status_text(told, P, START, width) + opened_text(told, P, START, None, width)
+    lines = [one for one in shown.splitlines() if "leakguard " not in one]  # a command is not cut
+    assert max(map(len, lines)) <= width
+
+
+def test_the_next_command_is_the_last_line() -> None:
+    for shown in (status_text(story().incident, P, START), opened_text(story().incident, P, START)):
+        assert shown.splitlines()[-1].startswith("Next: leakguard ")
 
 
 def test_a_status_says_how_long_it_took() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leakguard import event as ev
-from leakguard.facts import CHANNELS, ENVIRONMENTS
+from leakguard.facts import ENVIRONMENTS
 from leakguard.load.companions import companions
 from leakguard.load.presets import preset
 from leakguard.load.severity import policy
@@ -15,11 +15,9 @@ from leakguard.respond.classify import (
     VALUES,
     answers,
     cases,
-    channel_of,
     copies_of,
     copy_facts,
     dumps_of,
-    environment,
     facts_of,
     questions,
     secret_facts,
@@ -27,6 +25,7 @@ from leakguard.respond.classify import (
 from leakguard.respond.companions import Result, evaluate
 from leakguard.respond.compose import VOCABULARY
 from leakguard.respond.severity import judge_all
+from leakguard.respond.surroundings import environment
 from respond.story import ENDED, Story, dead, judged, pushed, secret
 
 SETS = companions()
@@ -318,29 +317,6 @@ def test_any_name_tells_an_environment_and_production_wins(
 ) -> None:
     assert environment(path, name, hints) in ENVIRONMENTS
     assert environment(path, name, [*hints, "production"]) == "production"
-
-
-@pytest.mark.parametrize(
-    ("kind", "path", "visibility", "channel"),
-    [
-        ("staged", "app.py", "public", "local-commit"),
-        ("commit", "app.py", "local", "local-commit"),
-        ("commit", "app.py", "public", "public-repository"),
-        ("commit", "main.tf", "public", "iac-module"),
-        ("commit", "main.tf", "private", "private-repository"),
-        ("message", "commit message", "internal", "private-repository"),
-        ("tree", "app.py", "unknown", "unknown"),
-        ("commit", "app.py", "anything else", "unknown"),
-        ("ci_log", "job 1", "public", "ci-log"),
-        ("stdin", "-", "public", "unknown"),
-        ("telepathy", "", "public", "unknown"),
-    ],
-)
-def test_a_finding_tells_where_it_got_out(
-    kind: str, path: str, visibility: str, channel: str
-) -> None:
-    assert channel_of(kind, path, visibility) == channel
-    assert channel in CHANNELS
 
 
 # Questions

@@ -10,24 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leakguard.errors import ConfigError
-from leakguard.load.companions import companions, companions_file
+from leakguard.load.companions import companions
 from leakguard.load.rules import read_bundled
 from leakguard.respond.companions import (
     STATES,
     CompanionSet,
-    Content,
     Dump,
     Item,
     Match,
     Member,
     Result,
     evaluate,
-    expand,
-    late,
-    risen,
-    shares,
     words_of,
 )
+from leakguard.respond.containers import Content, expand
 
 SETS = companions()
 BY_ID = {one.id: one for one in SETS}
@@ -320,57 +316,7 @@ def test_every_order_of_arrival_ends_in_the_same_case_three() -> None:
     assert len(ends) == 1
 
 
-# Late companions
-
-
-@pytest.mark.parametrize(("first", "second"), [(CONFIG, PASSPHRASE), (PASSPHRASE, CONFIG)])
-def test_a_half_that_gets_its_other_half_later_is_told(first: Item, second: Item) -> None:
-    before = one("vsync", *apart(first), vsync="no")
-    assert before.state == "half"
-    now = one("vsync", *apart(first, second), vsync="no")
-    assert late(before, now)
-    assert not late(before, before)
-    assert not late(None, now)
-    assert not late(now, now)
-
-
-def test_what_has_risen_is_listed_once() -> None:
-    before = evaluate(SETS, apart(CONFIG), {"vsync": "no"})
-    now = evaluate(SETS, apart(CONFIG, PASSPHRASE, Item("S3", "vault-token")), {"vsync": "no"})
-    assert [result.set for result in risen(before, now)] == ["vsync", "vault-token"]
-    assert risen(now, now) == ()
-    assert [result.set for result in risen((), now)] == ["vsync", "vault-token"]
-
-
 # Shares
-
-
-def test_shares_count_over_all_incidents_against_the_threshold() -> None:
-    counts = {
-        "a": [],
-        "b": ["f1"],
-        "c": ["f1", "f2", "f2"],
-        "d": ["f1", "f2", "f3"],
-        "e": ["f1", "f2", "f3", "f4"],
-    }
-    told = {one.key: (one.distinct, one.state) for one in shares(counts, 3)}
-    assert told == {
-        "a": (0, "none"), "b": (1, "partial"), "c": (2, "rekey"), "d": (3, "open"), "e": (4, "open"),
-    }  # fmt: skip
-
-
-def test_each_key_can_have_a_threshold_of_its_own() -> None:
-    told = shares({"a": ["f1"], "b": ["f1"]}, {"a": 1, "b": 2})
-    assert [one.state for one in told] == ["open", "rekey"]
-
-
-@given(
-    st.lists(st.sampled_from("abcdef"), max_size=8), st.sampled_from("abcdef"), st.integers(1, 6)
-)
-def test_one_more_share_never_makes_it_milder(known: list[str], more: str, threshold: int) -> None:
-    order = ("none", "partial", "rekey", "open")
-    was, now = (shares({"k": found}, threshold)[0].state for found in (known, [*known, more]))
-    assert order.index(now) >= order.index(was)
 
 
 def test_the_same_share_found_twice_is_one_share() -> None:
@@ -459,12 +405,8 @@ def own(text: str) -> tuple[CompanionSet, ...]:
     return companions([("companions.yml", text.encode())])
 
 
-def test_sets_of_ones_own_follow_ours(tmp_path: object) -> None:
+def test_sets_of_ones_own_follow_ours() -> None:
     assert own(GOOD)[-1].id == "acme"
-    path = f"{tmp_path}/companions.yml"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(GOOD)
-    assert companions_file(path) == own(GOOD)
 
 
 HOSTILE = {

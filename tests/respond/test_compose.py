@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from leakguard.errors import ConfigError
 from leakguard.facts import CHANNELS
-from leakguard.incident import step, step_fields
 from leakguard.load.playbooks import bundled
-from leakguard.playbook import Fragment, Phase, Step
+from leakguard.playbook import Fragment, Phase, Step, step, step_fields
 from leakguard.respond.compose import PHASES, VOCABULARY, Checklist, compose
 from leakguard.rule import CLASSES
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from leakguard import event as ev
 from leakguard.errors import ConfigError, UsageError
-from leakguard.incident import step_fields
 from leakguard.load import presets
-from leakguard.playbook import Phase, Step
+from leakguard.playbook import Phase, Step, step_fields
 from leakguard.preset import LEVELS, TIMERS, Preset, Span
 from leakguard.respond.due import after, due, next_due, overdue
 from tests.respond.story import START, Story, judged, pushed, secret
@@ -293,11 +292,6 @@ def at(text: str) -> datetime:
 )
 def test_business_days_leave_out_the_weekend(begin: str, days: int, end: str) -> None:
     assert after(at(begin), Span(business_days=days)) == at(end)
-
-
-def test_business_days_leave_out_holidays_that_are_given() -> None:
-    free = [date(2027, 1, 1)]
-    assert after(at("2026-12-31 23:59"), Span(business_days=1), free) == at("2027-01-04 23:59:59")
 
 
 @given(

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from leakguard import event as ev
 from leakguard.errors import ConfigError
 from leakguard.event import Entry
-from leakguard.incident import PROVEN, STOPPED, Impossible, SecretState, Status, fold
+from leakguard.history import Impossible, fold
+from leakguard.incident import PROVEN, STOPPED, SecretState, Status
 from leakguard.respond import actions, guards
 from leakguard.respond.timeline import sentence
 from respond.story import START, WAY, Story, dead, judged, pushed, secret, step, steps

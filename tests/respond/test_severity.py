@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -17,11 +16,10 @@ from leakguard.facts import CHANNELS, Facts
 from leakguard.incident import Severity
 from leakguard.load.companions import companions
 from leakguard.load.presets import names, preset
-from leakguard.load.severity import policy, policy_file
+from leakguard.load.severity import policy
 from leakguard.respond.classify import VALUES, cases
 from leakguard.respond.companions import Dump, Item, evaluate
 from leakguard.respond.severity import (
-    READ,
     URGENCIES,
     SeverityPolicy,
     explain,
@@ -547,36 +545,3 @@ def test_a_policy_that_hides_or_misspells_is_refused_at_its_place(text: str) -> 
 def test_no_bytes_crash_the_reader(raw: bytes) -> None:
     with contextlib.suppress(ConfigError):
         assert policy([("severity.yml", raw)]).rules
-
-
-def test_a_policy_is_read_from_a_file(tmp_path: object) -> None:
-    path = f"{tmp_path}/severity.yml"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("disable: [limited]\n")
-    assert "limited" not in {rule.id for rule in policy_file(path).rules if rule.on}
-
-
-def test_the_facts_that_readings_set_are_used_by_the_rules() -> None:
-    named = {name for rule in POLICY.rules for name in rule.when}
-    assert set(READ) <= named
-    assert {reading.fact for reading in POLICY.readings} == set(READ)
-
-
-def test_the_manual_tells_every_rule_reading_assumption_and_set_with_its_level() -> None:
-    page = os.path.join(os.path.dirname(__file__), "../../docs/severity.md")
-    with open(page, encoding="utf-8") as file:
-        rows = [line for line in file if line.startswith("| `")]
-    told = {row.split("`")[1]: row for row in rows}
-    every = (*POLICY.rules, *POLICY.readings, *POLICY.assumptions, *companions())
-    assert set(told) == {one.id for one in every}
-    for rule in POLICY.rules:
-        assert f"| {rule.levels['default']}" in told[rule.id]
-        assert rule.why in told[rule.id]
-
-
-def test_the_policy_and_the_set_of_the_manual_can_be_used() -> None:
-    page = os.path.join(os.path.dirname(__file__), "../../docs/severity.md")
-    with open(page, encoding="utf-8") as file:
-        severity, sets = [part.split("```")[0] for part in file.read().split("```yaml\n")[1:]]
-    assert own(severity).rules[0].id == "payments-are-precious"
-    assert companions([("companions.yml", sets.encode())])[-1].id == "acme-archive"
