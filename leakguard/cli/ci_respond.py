@@ -58,10 +58,13 @@ def respond(outcome: Outcome, top: str | None, service: str, folder: str) -> lis
 
 
 def contained(
-    numbers: Sequence[str], kept: Sequence[Mapping[str, Any]], deleted: Sequence[Mapping[str, Any]]
+    numbers: Sequence[str],
+    folder: str,
+    kept: Sequence[Mapping[str, Any]],
+    deleted: Sequence[Mapping[str, Any]],
 ) -> None:
     """Record what a run's logs were (`name`, `sha256`, `bytes`), and that the service `deleted`
-    them (`what`, `done`), in the incidents that they opened.
+    them (`what`, `done`), in the incidents that they opened, and write their folders again.
     """
     gone = [str(one["what"]) for one in deleted if one["done"]]
     all_gone = bool(gone) and len(gone) == len(deleted)
@@ -82,7 +85,7 @@ def contained(
         return [*events, *closed]
 
     for number in dict.fromkeys(numbers):
-        desk.change(number, decide, found=True)
+        write(desk, desk.change(number, decide, found=True), folder)
 
 
 def _opened(desk: Desk, leak: Leak, beside: list[Leak], top: str | None) -> Incident:

@@ -119,8 +119,13 @@ def command(
         all_of_it = artifacts or (delete and kind != "github")  # theirs go with the log
         case = source.fetch(room.Saver(folder, max_size * 1024 * 1024), artifacts=all_of_it)
         outcome = scan(((one.path, one.name) for one in case.files), wanted, case.missed)
-        _respond(outcome, respond)
-        return _concluded(room, source, case, outcome, report, wanted, delete, yes)
+        opened = _respond(outcome, respond)
+        try:
+            return _concluded(room, source, case, outcome, report, wanted, delete, yes)
+        finally:
+            if respond and opened:
+                told = import_module("leakguard.cli.ci_respond").contained
+                told(opened, respond, report.extra["evidence"], report.extra["deleted"])
 
 
 class Wanted(NamedTuple):
@@ -139,11 +144,15 @@ class Wanted(NamedTuple):
         return code
 
 
-def _respond(outcome: Outcome, folder: str | None) -> None:
-    """Open incidents where that is wanted. By name: the gate does not know the response."""
-    if folder and outcome.blocking:
-        opened = import_module("leakguard.cli.ci_respond").respond
-        opened(outcome, repository.find_top(), "logs", folder)
+def _respond(outcome: Outcome, folder: str | None) -> list[str]:
+    """Open incidents where that is wanted; their numbers. By name: the gate does not know the
+    response.
+    """
+    if not folder or not outcome.blocking:
+        return []
+    room = import_module("leakguard.cli.ci_respond")
+    opened: list[str] = room.respond(outcome, repository.find_top(), "logs", folder)
+    return opened
 
 
 def _scratch(stack: ExitStack) -> str:
@@ -264,7 +273,7 @@ class Report:
     ) -> None:
         self.shape = shape
         self.output = output
-        self.extra: dict[str, object] = {}
+        self.extra: dict[str, Any] = {}
         self._explain = explain
         self._color = color
         self._out = out

@@ -208,6 +208,21 @@ def test_delete_keeps_the_evidence(github: Host, storage: Host) -> None:
     assert deleted(github) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "state"), [(204, "removed-claimed"), (403, "found")], ids=["deleted", "kept"]
+)
+def test_an_incident_learns_what_became_of_the_log(
+    github: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, state: str
+) -> None:
+    monkeypatch.setenv("LEAKGUARD_DATA", str(tmp_path / "data"))
+    github.say(f"{RUN}/logs", Answer(status), method="DELETE")
+    run("--delete", "--yes", "--respond", "out")
+    (path,) = Path("out").rglob("*record*.json")
+    record = json.loads(path.read_text())
+    assert [one["state"] for one in record["exposures"]] == [state]
+    assert [one["name"] for one in record["evidence"]] == ["run-7-attempt-1.zip"]
+
+
 def test_nothing_is_deleted_without_a_finding(github: Host, storage: Host) -> None:
     storage.say("/signed", Answer(body=zipped(**{"0_build.txt": stamped("fine")})))
     assert run("--delete", "--yes") == exits.CLEAN

@@ -28,7 +28,9 @@ def test_a_log_that_was_kept_and_deleted_settles_its_steps(
 ) -> None:
     monkeypatch.setenv("LEAKGUARD_DATA", str(tmp_path / "data"))
     number = opened()
-    ci_respond.contained([number], LOGS, [{"what": "log of run 7", "done": True}])
+    ci_respond.contained(
+        [number], str(tmp_path / "out"), LOGS, [{"what": "log of run 7", "done": True}]
+    )
     now = Desk().incident(number)
     assert now.copies["X1"].state == "removed-claimed"
     assert now.tasks["capture:X1"].note == "E1 kept"
@@ -43,5 +45,7 @@ def test_a_log_that_is_still_there_stays_open(
 ) -> None:
     monkeypatch.setenv("LEAKGUARD_DATA", str(tmp_path / "data"))
     number = opened()
-    ci_respond.contained([number], LOGS, [{"what": "log of run 7", "done": False}])
+    ci_respond.contained(
+        [number], str(tmp_path / "out"), LOGS, [{"what": "log of run 7", "done": False}]
+    )
     assert Desk().incident(number).copies["X1"].state == "found"
