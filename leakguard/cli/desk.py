@@ -103,7 +103,7 @@ class Desk:
         def decided(now: Incident) -> Sequence[ev.Event]:
             from leakguard.respond.consequences import with_consequences
 
-            known = self._known(one.added for one in now.secrets.values())
+            known = self.leaked(now)
             events = decide(now)
             if found:
                 events = spotless.masked(events, known)
@@ -158,6 +158,10 @@ class Desk:
 
         number, secret = known
         return self.change(number, lambda now: occurrence(now, secret, report), found=True)
+
+    def leaked(self, incident: Incident) -> spotless.Known:
+        """What recognises the values that leaked, wherever a person types them."""
+        return self._known(one.added for one in incident.secrets.values())
 
     def _known(self, secrets: Iterable[ev.SecretAdded]) -> spotless.Known:
         told = [(one.rule_id, one.fingerprint) for one in secrets]

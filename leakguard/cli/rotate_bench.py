@@ -91,7 +91,8 @@ class Bench:
         from leakguard.respond.consequences import with_consequences
 
         known = self.desk.knowledge(incident.opened.preset)
-        return with_consequences(incident, _spotless(events, self._ids), known, self.desk.now())
+        told = _spotless(events, self.desk.leaked(incident), self._ids)
+        return with_consequences(incident, told, known, self.desk.now())
 
     def _tell(self, line: str) -> None:
         if sys.stderr is not None and sys.stderr.isatty():
@@ -118,23 +119,25 @@ TEXTS = ("detail", "why", "name", "where")
 LEFT_OUT = "[left out: it looks like a secret]"
 
 
-def _spotless(events: Sequence[ev.Event], ids: Collection[str] = ()) -> Sequence[ev.Event]:
+def _spotless(
+    events: Sequence[ev.Event], leaked: spotless.Known, ids: Collection[str] = ()
+) -> Sequence[ev.Event]:
     """The events without a secret. What a person wrote is refused.
 
     What a script said is left out: its step happened, and the new value that came with
     it must not be lost over a word. The `ids` of credentials are no secrets.
     """
-    return [one if _by_a_person(one) else _without(one, ids) for one in events]
+    return [one if _by_a_person(one, leaked) else _without(one, ids) for one in events]
 
 
-def _by_a_person(event: ev.Event) -> bool:
+def _by_a_person(event: ev.Event, leaked: spotless.Known) -> bool:
     """Whether a person wrote it; then it was read, and RefusedError raised for a secret."""
     match event:
         case ev.RotationNoted(phase=phase) if phase in PEOPLE:
-            spotless.check([event])
+            spotless.check([event], leaked)
             return True
         case ev.ConsumerAdded(found_by="person"):
-            spotless.check([event])
+            spotless.check([event], leaked)
             return True
     return False
 

@@ -68,11 +68,15 @@ ANSWERS_TO_A_LOGIN = ("accepted", "refused", "unreachable", "unknown")
 class Fail(Exception):
     """A phase that could not do what it was asked, with the class the engine acts on."""
 
-    def __init__(self, kind: str, message: str, *, retryable: bool = False) -> None:
+    def __init__(
+        self, kind: str, message: str, *, retryable: bool = False, retry_after: float | None = None
+    ) -> None:
+        """`retry_after`: seconds, with a quota that ends by itself."""
         super().__init__(message)
         self.kind = kind if kind in ERRORS else "bug"
         self.message = message
         self.retryable = retryable
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,7 @@ def _unserved(ask: Request) -> Answer:
 
 
 def _failure(fail: Fail) -> dict[str, Any]:
-    return {
-        "ok": False,
-        "error": {"class": fail.kind, "message": fail.message, "retryable": fail.retryable},
-    }
+    said = {"class": fail.kind, "message": fail.message, "retryable": fail.retryable}
+    if fail.retry_after is not None:
+        said["retry_after"] = fail.retry_after
+    return {"ok": False, "error": said}

@@ -20,6 +20,9 @@ from leakguard.rotate.parts.web import send
 rotate = script()
 
 KINDS = ("access_token", "refresh_token")
+TWICE = 409
+"""What Keycloak answers to a token that it revoked before; introspection tells what is true."""
+
 URLS = ("token_url", "revoke_url", "introspect_url", "resource_url")
 CLASSES = {
     "invalid_client": "auth",
@@ -283,7 +286,7 @@ def _introspect(ask: Request, token: str) -> dict[str, Any]:
 
 def _revoke(ask: Request, token: str, kind: str) -> None:
     status, said = _post(ask, "revoke_url", {"token": token, "token_type_hint": kind})
-    if status != 200:
+    if status not in (200, TWICE):
         raise _refusal(said, status)
 
 

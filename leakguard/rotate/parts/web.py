@@ -17,6 +17,9 @@ KINDS = {
     422: "conflict",
 }
 
+DIGITS = 4
+"""Who wants us to wait for more digits of seconds is not waited for."""
+
 
 def encrypted(url: str) -> None:
     """Raises Fail(unsupported) for an address to which a secret would go in the clear."""
@@ -50,8 +53,9 @@ def send(who: str, method: str, url: str, **parts: Any) -> Any:
     if answer.status_code >= 500:
         raise Fail("network", f"{who} answered {answer.status_code}", retryable=True)
     if _limited(answer):
-        wait = answer.headers.get("Retry-After") or "a while"
-        raise Fail("quota", f"{who} wants us to wait: {wait}", retryable=True)
+        said = answer.headers.get("Retry-After", "")
+        seconds = float(said) if said.isdecimal() and len(said) <= DIGITS else None
+        raise Fail("quota", f"{who} wants us to wait", retryable=True, retry_after=seconds)
     return answer
 
 
