@@ -16,7 +16,8 @@ def hints(pattern: str) -> Hints:
     tree = parse(pattern)
     items = flatten(tree.data)
     caseless = tree.state.flags & op.SRE_FLAG_IGNORECASE
-    return Hints(_begins(items), "" if caseless else _contained(items), _behind(tree.data))
+    behind = _behind(tree.data) if "(?<" in pattern else Hints().behind
+    return Hints(_begins(items), "" if caseless else _contained(items), behind)
 
 
 def _begins(items: list[Item]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Hit = tuple[int, int]  # (number of the anchor, offset after the last byte of its match)
     Expression = tuple[int, str, bool]  # (number of the anchor, expression, whether caseless)
+    Beside = Callable[[Callable[[], bytes]], Callable[[], bytes]]
 
 
 def extension() -> Any | None:
@@ -57,17 +58,37 @@ def extension() -> Any | None:
 
 
 class HyperscanPrefilter:
-    """All anchors in one Hyperscan database."""
+    """All anchors in what `compile_database` made of them."""
 
-    def __init__(self, engine: Any, database: bytes) -> None:
-        self._database = engine.loadb(database, engine.HS_MODE_BLOCK)
-        self._database.scratch = engine.Scratch(self._database)  # one thread's, and one process's
+    def __init__(self, engine: Any, databases: bytes) -> None:
+        """Raises the engine's `error` for what was made for another machine."""
+        size = int.from_bytes(databases[:SIZE], "big")
+        rest = databases[SIZE + size :]
+        self._constant = _load(engine, databases[SIZE : SIZE + size]) if size else None
+        self._others = _load(engine, rest) if rest else None
 
     def scan(self, data: bytes) -> list[Hit]:
         """All hits in order of their end."""
         hits: list[Hit] = []
-        self._database.scan(data, match_event_handler=_collector(hits))
+        collect = _collector(hits)
+        if self._constant is not None:
+            self._constant.scan(data, match_event_handler=collect)
+        first = len(hits)
+        if self._others is not None:
+            self._others.scan(data, match_event_handler=collect)
+        if 0 < first < len(hits):
+            hits.sort(key=_end)
         return hits
+
+
+def _end(hit: Hit) -> int:
+    return hit[1]
+
+
+def _load(engine: Any, database: bytes) -> Any:
+    loaded = engine.loadb(database, engine.HS_MODE_BLOCK)
+    loaded.scratch = engine.Scratch(loaded)  # one thread's, and one process's
+    return loaded
 
 
 def _collector(hits: list[Hit]) -> Callable[[int, int, int, int, object], None]:
@@ -79,18 +100,42 @@ def _collector(hits: list[Hit]) -> Callable[[int, int, int, int, object], None]:
     return collect
 
 
-def compile_database(engine: Any, expressions: Sequence[Expression]) -> bytes:
-    """A serialised database; an anchor may have several expressions.
+SIZE = 8
+"""So many bytes say how large the first database is."""
 
-    Raises the engine's `error` for an expression it cannot take.
+_CONSTANT = r"(?:[^\\.^$*+?{}()\[\]|]|\\(?:[^0-9A-Za-z]|x[0-9a-f]{2}))+"
+
+
+def compile_database(
+    engine: Any, expressions: Sequence[Expression], beside: Beside = lambda compiled: compiled
+) -> bytes:
+    """Two serialised databases: of the constant expressions and of the others; either may be
+    missing. An anchor may have several expressions.
+
+    `beside` may begin to compile the first while we compile the other. Raises the engine's
+    `error` for an expression it cannot take.
     """
+    import re
+
+    constant = re.compile(_CONSTANT).fullmatch
+    parts: tuple[list[Expression], list[Expression]] = [], []
+    for expression in expressions:
+        parts[constant(expression[1]) is None].append(expression)
+    begun = beside(lambda: _compile(engine, parts[0]))
+    others = _compile(engine, parts[1])
+    first = begun()
+    return len(first).to_bytes(SIZE, "big") + first + others
+
+
+def _compile(engine: Any, expressions: Sequence[Expression]) -> bytes:
+    if not expressions:
+        return b""
     database = engine.Database()
-    flags = [engine.HS_FLAG_CASELESS if caseless else 0 for _, _, caseless in expressions]
     database.compile(
         expressions=[text.encode() for _, text, _ in expressions],
         ids=[number for number, _, _ in expressions],
         elements=len(expressions),
-        flags=flags,
+        flags=[engine.HS_FLAG_CASELESS if caseless else 0 for _, _, caseless in expressions],
     )
     serialised: bytes = engine.dumpb(database)
     return serialised

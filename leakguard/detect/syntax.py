@@ -7,6 +7,7 @@ fail loudly should it change shape.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from re import _constants as op  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
@@ -20,8 +21,9 @@ FEW = 4
 """A class of so few characters counts as constant."""
 
 
+@lru_cache(maxsize=1)
 def parse(pattern: str) -> Any:
-    """The parse tree of a rule's pattern, as bytes. Raises `re.error`."""
+    """The parse tree of a rule's pattern, as bytes, which nobody changes. Raises `re.error`."""
     return _parser.parse(pattern.encode())
 
 

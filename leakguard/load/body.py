@@ -133,9 +133,10 @@ def _compile(
     expressions: list[Expression],
 ) -> bytes:
     from leakguard.detect.prefilter import compile_database
+    from leakguard.load.beside import beside
 
     try:
-        return compile_database(engine, expressions)
+        return compile_database(engine, expressions, beside)
     except engine.error:
         for expression in expressions:
             try:
