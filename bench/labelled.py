@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,11 @@ QUOTED_NAMES = {
 }  # fmt: skip
 LISTED = {"tokens", "secrets", "passwords", "keys"}
 """Before a comma these say that the row's name is the value before it in a list."""
+
+WRAPS = re.compile(r"(?i)(?:^|\.)(?:from|decode|b64encode|string|byte|generate|\w{1,8}hexstring)$")
+"""Calls that make a value of another kind: its name stands before them."""
+
+QUOTES = ("'", '"', "`")
 
 SPACED = {".sh", ".md", ".html", ".xml", ".xaml", ".toml", ".env", ".yml", ".yaml", ".txt", ""}
 
@@ -122,7 +128,10 @@ def _head(row: Row) -> tuple[str, bool]:
     if "URL Cred" in row.category and place.sep == ":" and place.tail.startswith("@"):
         return f"{' '.join(place.left) or 'proto'}://{name}:", True
     if not name and not place.sep:
-        return f"{' '.join(place.left)} {quote}", True
+        opened = quote or place.tail[:1] if place.tail[:1] in QUOTES else quote
+        return f"{' '.join(place.left)} {opened}", True
+    if place.sep == "(" and place.left and WRAPS.search(name):
+        return f"{' '.join(place.left)} = {name}({quote}", True
     said = _command(row)
     if said:
         return said, False

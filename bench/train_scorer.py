@@ -16,6 +16,7 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from math import log2
 
 import labelled
@@ -37,6 +38,10 @@ SEVERAL = 4
 
 PENALTY = 4.0
 """How strongly weights are held back, as if each had been seen so often to mean nothing."""
+
+ALONE = 0.5
+"""What a row counts when it is shown once more without its neighbours: a line of a log, a diff or
+a message has none."""
 
 HELD_BACK = {"before": 8.0, "behind": 8.0, "ext": 4.0}
 """Terms that are many and say little by themselves are held back more."""
@@ -83,7 +88,8 @@ def taught(rows: list[Row], harmless: list[Row]) -> Model:
     several = words_of(rows)
     words = Words(letters_of(several), frozenset(several))
     score.hand_over(lambda: Model({}, words, 0, 0))
-    kept = [row for row in rows if not settled(row)] + harmless
+    asked = [row for row in rows if not settled(row)]
+    kept = asked + [alone(row) for row in asked] + harmless
     found = [sorted(set(terms.terms(row.place, words))) for row in kept]
     repos: dict[str, set[str]] = defaultdict(set)
     for row, one in zip(kept, found, strict=True):
@@ -92,9 +98,18 @@ def taught(rows: list[Row], harmless: list[Row]) -> Model:
                 repos[term].add(row.repo)
     often = [t for t in sorted(repos) if len(repos[t]) >= SEVERAL or t.startswith(FORMS)]
     index = {term: at for at, term in enumerate(often)}
-    counts = np.array([made.WEIGHT if row.id.startswith("made") else 1.0 for row in kept])
+    counts = np.array([_counts(row) for row in kept])
     weights = _fit(found, index, np.array([row.credential for row in kept]), counts)
     return score.from_plain(plain(dict(zip(index, weights, strict=True)), words))
+
+
+def alone(row: Row) -> Row:
+    """The row without its neighbours."""
+    return replace(row, id=f"alone {row.id}", place=replace(row.place, left=(), right=()))
+
+
+def _counts(row: Row) -> float:
+    return {"made": made.WEIGHT, "alone": ALONE}.get(row.id.partition(" ")[0], 1.0)
 
 
 def _fit(

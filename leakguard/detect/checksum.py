@@ -244,6 +244,21 @@ def _aws_key_id(value: bytes) -> bool:
     )
 
 
+def _nkey(value: bytes) -> bool:
+    """NKEY: base32 of a kind, 32 bytes and their CRC-16 (XMODEM, low byte first)."""
+    try:
+        raw = base64.b32decode(value + b"=" * (-len(value) % 8))
+    except (binascii.Error, ValueError):
+        return False
+    return len(raw) == 36 and binascii.crc_hqx(raw[:-2], 0) == int.from_bytes(raw[-2:], "little")
+
+
+def _nkey_complete(before: bytes) -> bytes:
+    """The last four of its 58 characters: two bits of the key, which are 0, and the check."""
+    raw = base64.b32decode(before + b"AA")[:34]
+    return base64.b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little"))[54:58]
+
+
 CHECKSUMS: dict[str, Checksum] = {
     "github": _tail(6, _github),
     "gitlab-routable": _tail(7, _gitlab_routable),
@@ -260,8 +275,13 @@ CHECKSUMS: dict[str, Checksum] = {
     "private-key": Checksum(_private_key),
     "aws-key-id": Checksum(_aws_key_id),
     "basic-auth": Checksum(_basic_auth),
+    "nkey": Checksum(_nkey, _nkey_complete),
 }
 """Every name a rule may put in its `checksum`."""
+
+DOUBTS = frozenset(name for name, one in CHECKSUMS.items() if one.complete or name == "aws-key-id")
+"""Checksums over a form that nothing else has: a value that fails one is still worth a look. What
+fails another is no token of that kind at all."""
 
 PROVES = frozenset(CHECKSUMS) - {"aws-key-id", "basic-auth", "jwt"}
 """Checksums that confirm; the others only drop what cannot be. Any JWT is well-formed, the

@@ -17,9 +17,9 @@ from leakguard.finding import Evidence
 
 REFERENCE = re.compile(
     rb"\$\{|\{\{|\}\}|\$\(|<%|%\(|#\{|^\$[A-Za-z_]|^%[A-Za-z_.]+%?$|%[sdv]\b|^<[^>]{1,80}>"
-    rb"|^\{[^}]{0,80}\}$|^\{[A-Za-z_]|^[@:!&][A-Za-z_]+$|^\*[A-Za-z_]\w*_\w+$|^\[|^--[a-z]|^[A-Za-z_][\w.]*\(|^(?:self|this)\."
+    rb"|^\{[^}]{0,80}\}$|^\{[A-Za-z_]|^[@:!&][A-Za-z_]+$|^\*[A-Za-z_]\w*_\w+$|^\[|^--[a-z]|^(?-i:(?:ConvertTo|Get|Read)-[A-Z])|^[A-Za-z_][\w.]*\(|^(?:self|this)\."
     rb"|environ|getenv|process\.env|\bconfig\b|secrets?\.|vars?\.|\.get\b|\(\)|=>|->|::|&&|\|\|"
-    rb"|\(\?|[\])][+*]|\[\^|^#(?:[0-9a-f]{3}){1,2}$"
+    rb"|\(\?|[\])][+*]|\[\^|\]\{\d|^#(?:[0-9a-f]{3}){1,2}$"
     rb"|^(?:https?|file|ftp|s3|ipfs|arn|data|ssm|vault|op|ref|env|keyring|projects|urn|sm|aws|gcp|kms)[:/]"
     rb"|^(?:/|\./|\.\./|~/)[\w./-]{3,}$"
     rb"|\.(?:pem|key|crt|cer|jks|p12|pfx|json|txt|ya?ml|py|js|ts|php|html?|conf|cfg|env|sh|go|rb)$",
@@ -32,6 +32,7 @@ SEALED = re.compile(
     rb"|\$(?:[1256y]|2[abxy]|apr1|argon2\w{0,2}|pbkdf2[\w-]{0,10}|scrypt|ANSIBLE_VAULT)[$;]"
     rb"|AQICAH|-----BEGIN (?:PUBLIC|CERT)"
     rb"|0x[0-9a-f]{40}$"  # the address of an account or a contract
+    rb"|S-1-\d{1,2}-|\d{4}-\d\d-\d\dT\d\d:|Eby8vdM02xNOcqF"  # SID, time, the key of every Azurite
     rb"|(?-i:Ag[A-D][A-Za-z0-9+/]{60}|B[A-P][\w-]{85}$|MFkwEwYH|MHYwEAYH|MIGbMBAG|MCowBQYDK2V|MIGfMA0GCSq|MII[BC]IjANBgkq|AAAA[BCE]\w{2,8}c3NoL))",
     re.IGNORECASE,
 )
@@ -43,7 +44,7 @@ DUMMY = re.compile(
     rb"|x{4,}|(?<![a-z])(?:xxx|yyy|zzz)(?![a-z])|\*{3,}|\.{3,}|-{4,}|_{4,}|#{3,}|0{6,}|1{6,}"
     rb"|(?:0?123|1?234)45|0123456|01020304|a1b2c3d4|abcdef(?!.*[0-9])|abc123|deadbeef|cafebabe"
     rb"|s3cr3t|eyJzdWIiOiIxMjM0NTY3ODkw"  # the last is what jwt.io opens with
-    rb"|qwert|lorem|ipsum|undefined|not[-_ ]?set"
+    rb"|^rfc[ -]?\d{3,5}$|qwert|lorem|ipsum|undefined|not[-_ ]?set"
     rb"|goes[-_ ]?here|p[a@4][s5$]{1,2}w[0o]rd|my[-_]?(?:secret|key|token|api)"
     rb"|(?:secret|token)[-_]?(?:key|here|value|name)|^fake|fake[-_]|(?:foo|bar|baz){2}"
     rb"|^(?:foo|bar|baz|test|demo|mock|some|dev|local)[-_.]|[-_.](?:foo|bar|baz|test|demo|mock)$",
@@ -73,13 +74,14 @@ WORDS = frozenset(
 HASHED = frozenset(
     """sha sha1 sha256 sha512 md5 hash hashed hashes digest checksum integrity etag fingerprint
     thumbprint uuid guid public pubkey csrf xsrf idempotency encrypted sealed ciphertext cursor
-    continuation sitekey""".split()  # noqa: SIM905 (reads best as text)
+    continuation sitekey secretary""".split()  # noqa: SIM905 (reads best as text)
 )
 """Words in the names of what looks random and is not secret."""
 
 _KEYS = "cache sort partition object row dedupe dedup gpg pgp site trusted reset".split()  # noqa: SIM905 (the same)
 OPENS_NOTHING = frozenset(
-    [("key", "id"), ("next", "token"), ("page", "token"), ("sync", "token")]
+    [("key", "id"), ("next", "token"), ("page", "token"), ("sync", "token"), ("socket", "key")]
+    + [("input", "token"), ("output", "token"), ("result", "key"), ("limit", "key")]
     + [(what, "key") for what in _KEYS]
 )
 """Last words of names of what finds a thing again: a page, a row, a file in a cache."""
@@ -89,6 +91,12 @@ CALLED = frozenset(
     index find count pop remove""".split()  # noqa: SIM905 (reads best as text)
 )
 """Last words of names that are called with something else than a secret (`password.encode`)."""
+
+GIVEN = frozenset(
+    """set put value val fill type send keys new from of to orelse default generate verify now at
+    create with""".split()  # noqa: SIM905 (the same)
+)
+"""First words of methods that a secret is handed to (`password.sendKeys("...")`)."""
 
 ASKS = frozenset("get find read fetch load lookup prompt ask".split())  # noqa: SIM905 (the same)
 """Words of functions that are told which secret to bring (`get_password("shop")`)."""
@@ -219,16 +227,38 @@ def settled(place: Place, path: str) -> Evidence | None:
     """What says for sure that the value is no secret, or None."""
     value = place.value.encode("utf-8", "replace")
     named = words_of_name(place.name)
+    if _FINGERPRINT.match(place.value) and "gpg" in named:
+        return Evidence("value", "the fingerprint of a public key")
     if named[-2:] in OPENS_NOTHING or HASHED.intersection(named):
         return Evidence("name", "names a hash, an identifier or something public")
     if place.sep == "(" and named and named[-1] in CALLED:
         return Evidence("name", f"calls {named[-1]} on a secret")
     if place.sep == "(" and ASKS.intersection(named):
         return Evidence("name", "asks for a secret by its name")
+    if place.sep == "(" and _method(place.name):
+        return Evidence("name", "calls a method of what keeps secrets")
+    if (
+        place.sep == "("
+        and named[-1:] == ("token",)
+        and place.value.isalpha()
+        and place.value.isupper()
+    ):
+        return Evidence("value", "names a kind of token")
+    if place.sep == "," and _SNAKE.fullmatch(place.value):
+        return Evidence("value", "the next name of several")
+    if (
+        not place.sep
+        and not place.quote
+        and _LOWER.fullmatch(place.value)
+        and _GOES_ON.match(place.tail)
+    ):
+        return Evidence("value", "a word in a sentence")
     if _FILE_NAME.search(place.name):
         return Evidence("name", "names a file")
     if place.value.isalnum() and len(place.value) < SHORT and named[-1:] in _TOKENS:
         return Evidence("value", "too short for a token")
+    if place.quote and place.value.endswith((":", "\uff1a")):
+        return Evidence("value", "what stands before a field")
     if place.value.startswith((", ", ") ", "; ")):
         return Evidence("value", "the code between two strings")
     if named[-1:] == ("key",) and _CACHE_KEY.match(place.value):
@@ -241,6 +271,21 @@ def settled(place: Place, path: str) -> Evidence | None:
     if not reason and "passphrase" not in named and _PHRASE.match(place.value):
         reason = "a phrase"
     return Evidence("value", reason) if reason else None
+
+
+_FINGERPRINT = re.compile(r"[0-9A-F]{40}\Z")
+_SNAKE = re.compile(r"[a-z]+(?:_[a-z]+)+")
+_LOWER = re.compile(r"[a-z]+")
+_GOES_ON = re.compile(r" [a-z]{1,12}[ ,.\n]")
+_ABOUT = re.compile(r"pass|pw|secret|token|key|auth|cred", re.IGNORECASE)
+
+
+def _method(name: str) -> bool:
+    """Whether a call is of something that is only named after secrets: `secrets.enable("kv")`."""
+    _, dot, method = name.rpartition(".")
+    if not dot or _ABOUT.search(method):
+        return False
+    return GIVEN.isdisjoint(words_of_name(method)[:1])
 
 
 SAID = {

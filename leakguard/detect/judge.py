@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from leakguard.blob import Blob
 from leakguard.detect import generic
-from leakguard.detect.checksum import CHECKSUMS, PROVES
+from leakguard.detect.checksum import CHECKSUMS, DOUBTS, PROVES
 from leakguard.detect.excerpt import excerpt
 from leakguard.detect.match import Match
 from leakguard.detect.placeholder import stand_in
@@ -93,9 +93,11 @@ _CHECKSUMS = re.compile(
     r"|[A-Za-z0-9_.-]{1,60}\.lock|(?:pnpm|shrinkwrap)-lock\.ya?ml|composer\.installed\.json|Manifest\.toml"
     r"|gradle\.lockfile|verification-metadata\.xml|packages\.lock\.json|bun\.lockb?|Package\.resolved"
     r"|(?:sha|SHA|md5|MD5|b2|B2)[0-9]{0,3}SUMS?(?:[._-][A-Za-z0-9._-]{0,40})?|checksums?(?:\.[a-z0-9]{1,8})?"
-    r"|[^/]{1,100}\.(?:sha\d{1,3}|md5|sha\d{1,3}sums?|blake2b|etag))$"
+    r"|[^/]{1,100}\.(?:sha\d{1,3}|md5|sha\d{1,3}sums?|blake2b|etag)"
+    r"|[^/]{0,60}(?:wycheproof|test[_-]?vectors?|(?<![a-z])vectors(?![a-z])|rfc\d{4})[^/]{0,60})$"
 )
-"""Files that are full of checksums: only a value with a form of its own is a secret there."""
+"""Files full of checksums or of the vectors that a cipher is tried with: only a value with a form
+of its own is a secret there."""
 
 
 def weigh(match: Match, path: str, data: bytes) -> Weighed | None:
@@ -106,10 +108,13 @@ def weigh(match: Match, path: str, data: bytes) -> Weighed | None:
     evidence = [_seen(match)]
     confidence = rule.confidence
     if rule.checksum:
-        if not CHECKSUMS[rule.checksum].check(match.value):
+        fits = CHECKSUMS[rule.checksum].check(match.value)
+        if not fits and not _perhaps(rule, match.value):
             return None
-        evidence.append(Evidence("checksum", f"{rule.checksum} fits"))
-        if rule.checksum in PROVES:
+        evidence.append(_checked(rule.checksum, fits=fits))
+        if not fits:
+            confidence = "possible"
+        elif rule.checksum in PROVES:
             confidence = "confirmed"
     if rule.entropy and generic.entropy(match.value) < rule.entropy:
         return None
@@ -129,6 +134,20 @@ def weigh(match: Match, path: str, data: bytes) -> Weighed | None:
         confidence, terms = _chosen(match, path, data)
         evidence += terms
     return Weighed(match, confidence, rule.severity, tuple(evidence))
+
+
+def _perhaps(rule: Rule, value: bytes) -> bool:
+    """Whether a value may be real though its checksum does not fit: a form that its provider has
+    changed must not become invisible.
+    """
+    return rule.checksum in DOUBTS and generic.drawn(
+        value.removeprefix(rule.public_prefix.encode())
+    )
+
+
+def _checked(checksum: str, *, fits: bool) -> Evidence:
+    doubt = "does not fit: mistyped, made up, or of a form that is new"
+    return Evidence("checksum", f"{checksum} {'fits' if fits else doubt}")
 
 
 def _place(match: Match, name: bytes, path: str, data: bytes) -> Place:

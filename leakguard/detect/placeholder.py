@@ -12,7 +12,7 @@ import re
 _STAND_IN = re.compile(
     rb"example|placeholder|redacted|change_?me|insert_|([B-Zb-z0-9])\1{6}"
     rb"|0123456789|1234567890|12345678(?!\d)|abcdefgh|ABCDEFGH|deadbeefdeadbeef"
-    rb"|(?:^|[_.-])(?:your|sample|dummy|fake|xxxx+|test[_-]?(?:key|token)|my[_-]?(?:key|token|secret)"
+    rb"|\.{3}|(?:^|[_.-])(?:your|sample|dummy|fake|xxxx+|test[_-]?(?:key|token)|my[_-]?(?:key|token|secret)"
     rb"|token|secret|here|foo|bar)(?:[_.-]|$)",
     re.IGNORECASE,
 )

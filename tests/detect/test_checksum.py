@@ -32,6 +32,7 @@ TOKENS = {
     "atlassian": ["ACME{{base64url:60}}={{checksum}}"],
     "bitbucket": ["ACME{{alnum:24}}{{checksum}}"],
     "grafana": ["acm_{{alnum:32}}_{{checksum}}"],
+    "nkey": ["SUAC{{base32:50}}{{checksum}}"],
     "bech32-age": ["AGE-SECRET-KEY-1QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L{{checksum}}"],
 }
 """A token of each checksum that can be computed."""
@@ -231,13 +232,25 @@ def test_an_aws_key_id_names_an_account_of_twelve_digits() -> None:
         assert check(b"ACME" + base64.b32encode(raw)) == possible
 
 
-def test_a_checksum_that_fits_confirms_and_one_that_does_not_drops(fake: Fake) -> None:
+def test_a_checksum_that_fits_confirms_and_one_that_does_not_only_warns(fake: Fake) -> None:
     rule = acme(pattern=r"\bacme_[0-9A-Za-z]{56}\b", checksum="crc32-base62-body")
     good = fake("acme_{{alnum:50}}{{checksum}}", rule)
     (found,) = scan(good, rule)
     assert found.confidence == "confirmed"
     assert found.evidence[1].term == "checksum"
-    assert not scan(good[:-1] + ("0" if good[-1] != "0" else "1"), rule)
+    (doubted,) = scan(good[:-1] + ("0" if good[-1] != "0" else "1"), rule)
+    assert doubted.confidence == "possible"
+    assert "does not fit" in doubted.evidence[1].detail
+
+
+def test_words_behind_a_prefix_are_no_token_in_a_new_form() -> None:
+    rule = acme(pattern=r"\bacme_[0-9A-Za-z]{30}\b", checksum="crc32-base62-body")
+    assert not scan("acme_thisTokenIsOnlyForTheTestSuite", rule)
+
+
+def test_what_is_no_jwt_at_all_is_dropped(fake: Fake) -> None:
+    rule = acme(pattern=r"\beyJ[\w.-]{60}\b", checksum="jwt")
+    assert not scan(fake("eyJ{{alnum:60}}", rule), rule)
 
 
 def test_every_proof_is_a_checksum_and_every_rule_names_one_we_have(rules: list[Rule]) -> None:

@@ -111,6 +111,9 @@ def test_words_are_no_tokens(value: str) -> None:
         ("api_key_encrypted", "something public"),
         ("SUPublicEDKey", "something public"),
         ("spec/apt_key.rb", "names a file"),
+        ("input_token", "something public"),
+        ("Sec-WebSocket-Key", "something public"),
+        ("secretary", "an identifier"),
     ],
 )
 def test_names_of_what_looks_random_and_is_not_secret(name: str, reason: str) -> None:
@@ -142,6 +145,57 @@ def test_a_passphrase_may_be_words_and_a_password_may_have_spaces() -> None:
     words = " ".join(fake("{{lower:7}}", seed) for seed in range(4))
     assert "a phrase" not in why("passphrase", words)
     assert tier("password", fake("{{alnum:8}} {{alnum:8}}"))
+
+
+def called(name: str, value: str, quote: str = '"', sep: str = "(") -> tuple[str, str]:
+    """(tier, why) of a value that `name` is called with."""
+    data = f"x = {name}{sep}{quote}{value}{quote})\n".encode()
+    start = data.rindex(value.encode())
+    place = place_of(data, (start, start + len(value)), name.encode(), CODE)
+    found, reasons = weigh(place, CODE)
+    return found, reasons[0].detail
+
+
+def test_a_store_of_secrets_has_methods_that_take_none() -> None:
+    assert called("mountSecrets.enable", fake("{{lower:7}}")) == (
+        "",
+        "calls a method of what keeps secrets",
+    )
+    assert called("password.sendKeys", fake("{{password:14}}"))[0] == "likely"
+
+
+def test_a_parser_names_its_tokens() -> None:
+    assert called("createToken", fake("{{upper:11}}")) == ("", "names a kind of token")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("password_last_set", "2018-05-24T17:14:38Z", "public"),
+        ("token_owner", "S-1-5-21-1004336348-1177238915", "public"),
+        ("userPassword", "RFC 4519", "a stand-in"),
+        ("labelPassword", "Heslo:", "before a field"),
+        ("passwd", "ConvertTo-SecureString", "a reference"),
+        ("GPG key", "{{HEX:40}}", "the fingerprint of a public key"),
+    ],
+)
+def test_values_that_only_stand_near_a_secret(name: str, value: str, reason: str) -> None:
+    assert tier(name, fake(value)) == ""
+    assert reason in why(name, fake(value))
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("# old systems let --password suffer from the same bug", "suffer"),
+        ("@sensitive('user', 'password', 'credit_card')", "credit_card"),
+    ],
+)
+def test_words_of_a_sentence_and_of_a_list(line: str, value: str) -> None:
+    data = line.encode()
+    start = data.index(value.encode())
+    place = place_of(data, (start, start + len(value)), b"password", CODE)
+    assert weigh(place, CODE)[0] == ""
 
 
 def test_a_method_of_a_secret_is_called_with_something_else() -> None:
