@@ -1,4 +1,4 @@
-"""One pass over the bytes that says where a rule could match.
+"""A quick look at the bytes that says where a rule could match.
 
 The prefilter is an optimisation and never changes a result: it looks for the
 anchors of `detect.anchor`, and the exact pattern runs only on windows around
