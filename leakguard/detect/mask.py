@@ -20,9 +20,10 @@ from dataclasses import replace
 
 from leakguard.blob import Blob, Origin
 from leakguard.detect.known import Known
-from leakguard.detect.match import LOOKAHEAD, Book, Guard
+from leakguard.detect.match import Book, Guard
 from leakguard.detect.scanner import Scanner
 from leakguard.detect.shape import AHEAD
+from leakguard.detect.window import LOOKAHEAD
 from leakguard.finding import Candidate
 from leakguard.rule import Rule
 from leakguard.secret import MASK, Secret

@@ -8,14 +8,20 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from leakguard.detect import shape
+from leakguard.detect.window import (
+    Barren,
+    Exact,
+    Hints,
+    Window,
+    surroundings,
+    windows,
+    within,
+)
 from leakguard.globs import matcher
 from leakguard.rule import Rule
 
 MAX_DEPTH = 4
 """How many encodings may be nested."""
-
-LOOKAHEAD = 64
-"""How far past a match its assertions may look, bytes."""
 
 
 class Match(NamedTuple):
@@ -35,75 +41,11 @@ class Match(NamedTuple):
         return f"Match({self.rule.id}, {self.span})"  # never the value
 
 
-WIDE = 4096
-"""A window from which it pays to look first for a text that a match must contain, bytes."""
-
-Window = tuple[int, int, int]
-"""(first start, last start, to)"""
-
-
-class Hints(NamedTuple):
-    """What a pattern's tree says of all its matches. A pack keeps it, so that no run reads trees.
-
-    A match begins with one of `begins`, whatever the case (none: unknown), holds `contains` as
-    it is spelt, and looks at most `behind` bytes back from where it begins.
-    """
-
-    begins: tuple[str, ...] = ()
-    contains: str = ""
-    behind: int = 2
-
-
-NOTHING = Hints()
-
 Row = tuple[str, str, tuple[int, ...], int, int, int, Hints]
 """(kind, what, rules, left, near, width, hints): kind `r` with the id of a rule, `w` with a
 service's word, `d` with the name of a decoder, `f`, which has no anchor, with a rule of whole
 files; the numbers of the rules that it calls for; where a match begins and how long it is, see
 `Anchor`; what else is known of it."""
-
-
-class Exact:
-    """A rule's pattern, ready to be tried on windows."""
-
-    __slots__ = ("_begins", "_contains", "_longest", "_pattern", "behind")
-
-    def __init__(self, pattern: str, hints: Hints) -> None:
-        self._pattern = re.compile(after_escape(pattern).encode())
-        begins = [begin.encode("latin-1") for begin in hints.begins]
-        self._begins = re.compile(b"|".join(map(re.escape, begins))) if begins else None
-        self._contains = hints.contains.encode("latin-1")
-        self.behind = hints.behind
-        self._longest = max(map(len, begins), default=0)
-
-    def within(self, data: bytes, window: Window) -> Iterator[re.Match[bytes]]:
-        """The matches that begin in the window, one after the other.
-
-        Where a match must begin with constant characters, only places that
-        have them are tried: a search would go on through all the room that
-        is left for a long match.
-        """
-        low, last, high = window
-        if high - low > WIDE and data.find(self._contains, low, high) < 0:
-            return iter(())
-        if self._begins is None:
-            return _within(self._pattern, data, window)
-        return self._tried(data, low, last, min(high, len(data)))
-
-    def _tried(self, data: bytes, low: int, last: int, high: int) -> Iterator[re.Match[bytes]]:
-        begins, match = self._begins, self._pattern.match
-        assert begins is not None
-        text = data[low : min(last + self._longest, high)].lower()
-        at = 0
-        while (place := begins.search(text, at)) is not None:
-            start = low + place.start()
-            if start > last:
-                return
-            found = match(data, start, high)
-            if found is not None:
-                yield found
-                start = max(found.end(), start + 1) - 1
-            at = start - low + 1
 
 
 class Book:
@@ -151,41 +93,6 @@ class Book:
 
 Guard = Callable[[Rule], AbstractContextManager[object]]
 """Bounds the time of a stranger's pattern; a no-op for rules that were proven here."""
-
-
-Surroundings = tuple[int, int, bytes]
-"""(where in the text the first match may begin, where the last may, the text)"""
-
-
-def surroundings(data: bytes, window: Window, behind: int) -> Surroundings:
-    """All that decides what a pattern finds in a window."""
-    low, last, high = window
-    start = max(0, low - behind)
-    return low - start, last - start, data[start:high]
-
-
-class Barren:
-    """Windows in which a rule found nothing: other versions of the same file have them too."""
-
-    MOST = 16_384
-    SHORT = 1024
-    """Only so many, and only so short ones, bytes, are kept: 16 MiB at the very most."""
-
-    __slots__ = ("_seen",)
-
-    def __init__(self) -> None:
-        self._seen: set[tuple[int, Surroundings]] = set()
-
-    def knows(self, rule: int, text: Surroundings) -> bool:
-        """Whether the same rule has looked at the same text before, for nothing."""
-        return (rule, text) in self._seen
-
-    def add(self, rule: int, text: Surroundings) -> None:
-        """Remember that a rule found nothing."""
-        if len(text[2]) <= self.SHORT:
-            if len(self._seen) >= self.MOST:
-                self._seen.clear()
-            self._seen.add((rule, text))
 
 
 class Matcher:
@@ -278,7 +185,7 @@ class Matcher:
         """Values of the right shape around a service's word."""
         for pattern, rule in shaped:
             with self._guard(rule):
-                values = list(_within(pattern, data, window))
+                values = list(within(pattern, data, window))
             for match in values:
                 start, end = span = match.span("secret")
                 told = shape.Surroundings(data, start, end).tells(spelt, word, rule.keys)
@@ -313,73 +220,9 @@ class Matcher:
                 )
 
 
-_FLAGS = re.compile(r"\(\?[a-z]+\)")
-_EDGE = re.compile(r"\\b|\(\?<!(?:\[(?:[^\]\\]|\\.)+\]|[^()])\)")
-
-
-def after_escape(pattern: str) -> str:
-    r"""`pattern`, its leading edge also fitting behind an escaped line end or tab.
-
-    In `"a\nTOKEN"` the `n` belongs to the escape, not to the token: JSON, logs and
-    notebooks are full of these.
-    """
-    flags = _FLAGS.match(pattern)
-    head = flags.group() if flags else ""
-    edge = _EDGE.match(pattern, len(head))
-    if edge is None:
-        return pattern
-    return rf"{head}(?:{edge.group()}|(?<=\\[nrt])){pattern[edge.end() :]}"
-
-
 def looks_in(rule: Rule, path: str) -> bool:
     """Whether a rule looks in this file; without globs, or where the path is unknown, it does."""
     return not rule.paths or not path or matcher(rule.paths, rule.paths_expression)(path)
-
-
-def windows(
-    ends: Sequence[int], left: int, near: int, width: int
-) -> Iterator[tuple[int, int, int]]:
-    """(first start, last start, to) around hits, merged where they meet.
-
-    The end leaves room for the widest match that begins at the last start, so
-    no match is ever cut.
-    """
-    low = last = -1
-    for end in ends:
-        if last >= 0 and end - left <= last + width + LOOKAHEAD:
-            last = max(last, end - near)
-            continue
-        if last >= 0:
-            yield max(0, low), last, last + width + LOOKAHEAD
-        low, last = end - left, end - near
-    if last >= 0:
-        yield max(0, low), last, last + width + LOOKAHEAD
-
-
-def _within(
-    pattern: re.Pattern[bytes], data: bytes, window: tuple[int, int, int]
-) -> Iterator[re.Match[bytes]]:
-    """The matches that begin in the window, one after the other.
-
-    Where few starts are possible, each is tried by itself: a search would go on
-    through all the room that is left for a long match.
-    """
-    low, last, high = window
-    high = min(high, len(data))
-    if last - low > high - last:
-        for match in pattern.finditer(data, low, high):
-            if match.start() > last:
-                return
-            yield match
-        return
-    at = low
-    while at <= last:
-        found = pattern.match(data, at, high)
-        if found is None:
-            at += 1
-            continue
-        yield found
-        at = max(found.end(), at + 1)
 
 
 def value_group(rule: Rule, match: re.Match[bytes]) -> int | str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from re import _constants as op  # type: ignore[attr-defined]
 from typing import Any
 
-from leakguard.detect.match import Hints
 from leakguard.detect.syntax import FEW, Item, children, flatten, members, parse
+from leakguard.detect.window import Hints
 
 MOST_OPENINGS = 96
 

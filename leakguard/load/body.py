@@ -8,7 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from leakguard import globs
-from leakguard.detect.match import NOTHING, Book, Hints, Row
+from leakguard.detect.match import Book, Row
+from leakguard.detect.window import NOTHING, Hints
 from leakguard.errors import ConfigError
 from leakguard.load import scorer as _scorer  # noqa: F401 (hands the scorer's model to detect)
 from leakguard.policy import Policy

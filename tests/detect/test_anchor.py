@@ -9,8 +9,8 @@ import pytest
 from leakguard.detect import syntax
 from leakguard.detect.anchor import UnboundedPattern, derive
 from leakguard.detect.danger import explosive
-from leakguard.detect.match import after_escape
 from leakguard.detect.syntax import members, parse
+from leakguard.detect.window import after_escape
 from leakguard.rule import Rule
 
 

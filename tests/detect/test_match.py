@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leakguard.detect import prefilter
-from leakguard.detect.match import LOOKAHEAD, Book, Matcher, after_escape, line_around, windows
+from leakguard.detect.match import Book, Matcher, line_around
+from leakguard.detect.window import LOOKAHEAD, after_escape, windows
 from leakguard.load import body
 from leakguard.rule import Rule
 

@@ -6,8 +6,8 @@ import pytest
 
 from leakguard.blob import Blob, Origin
 from leakguard.cli.rules_check import scanner
-from leakguard.detect.match import Exact
 from leakguard.detect.openings import hints
+from leakguard.detect.window import Exact
 
 from .builders import acme
 

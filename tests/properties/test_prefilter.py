@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from leakguard.blob import Blob, Origin
 from leakguard.cli.rules_check import complete
 from leakguard.detect import anchor, danger, prefilter, shape
-from leakguard.detect.match import Book, Matcher, after_escape
+from leakguard.detect.match import Book, Matcher
 from leakguard.detect.scanner import Scanner
+from leakguard.detect.window import after_escape
 from leakguard.finding import Candidate
 from leakguard.load import body
 from leakguard.recipe import expand

@@ -1,0 +1,173 @@
+"""The stretches of a text around hits, and a rule's pattern tried there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+LOOKAHEAD = 64
+"""How far past a match its assertions may look, bytes."""
+
+WIDE = 4096
+"""A window from which it pays to look first for a text that a match must contain, bytes."""
+
+Window = tuple[int, int, int]
+"""(first start, last start, to)"""
+
+
+class Hints(NamedTuple):
+    """What a pattern's tree says of all its matches. A pack keeps it, so that no run reads trees.
+
+    A match begins with one of `begins`, whatever the case (none: unknown), holds `contains` as
+    it is spelt, and looks at most `behind` bytes back from where it begins.
+    """
+
+    begins: tuple[str, ...] = ()
+    contains: str = ""
+    behind: int = 2
+
+
+NOTHING = Hints()
+
+
+class Exact:
+    """A rule's pattern, ready to be tried on windows."""
+
+    __slots__ = ("_begins", "_contains", "_longest", "_pattern", "behind")
+
+    def __init__(self, pattern: str, hints: Hints) -> None:
+        self._pattern = re.compile(after_escape(pattern).encode())
+        begins = [begin.encode("latin-1") for begin in hints.begins]
+        self._begins = re.compile(b"|".join(map(re.escape, begins))) if begins else None
+        self._contains = hints.contains.encode("latin-1")
+        self.behind = hints.behind
+        self._longest = max(map(len, begins), default=0)
+
+    def within(self, data: bytes, window: Window) -> Iterator[re.Match[bytes]]:
+        """The matches that begin in the window, one after the other.
+
+        Where a match must begin with constant characters, only places that
+        have them are tried: a search would go on through all the room that
+        is left for a long match.
+        """
+        low, last, high = window
+        if high - low > WIDE and data.find(self._contains, low, high) < 0:
+            return iter(())
+        if self._begins is None:
+            return within(self._pattern, data, window)
+        return self._tried(data, low, last, min(high, len(data)))
+
+    def _tried(self, data: bytes, low: int, last: int, high: int) -> Iterator[re.Match[bytes]]:
+        begins, match = self._begins, self._pattern.match
+        assert begins is not None
+        text = data[low : min(last + self._longest, high)].lower()
+        at = 0
+        while (place := begins.search(text, at)) is not None:
+            start = low + place.start()
+            if start > last:
+                return
+            found = match(data, start, high)
+            if found is not None:
+                yield found
+                start = max(found.end(), start + 1) - 1
+            at = start - low + 1
+
+
+_FLAGS = re.compile(r"\(\?[a-z]+\)")
+_EDGE = re.compile(r"\\b|\(\?<!(?:\[(?:[^\]\\]|\\.)+\]|[^()])\)")
+
+
+def after_escape(pattern: str) -> str:
+    r"""`pattern`, its leading edge also fitting behind an escaped line end or tab.
+
+    In `"a\nTOKEN"` the `n` belongs to the escape, not to the token: JSON, logs and
+    notebooks are full of these.
+    """
+    flags = _FLAGS.match(pattern)
+    head = flags.group() if flags else ""
+    edge = _EDGE.match(pattern, len(head))
+    if edge is None:
+        return pattern
+    return rf"{head}(?:{edge.group()}|(?<=\\[nrt])){pattern[edge.end() :]}"
+
+
+def windows(
+    ends: Sequence[int], left: int, near: int, width: int
+) -> Iterator[tuple[int, int, int]]:
+    """(first start, last start, to) around hits, merged where they meet.
+
+    The end leaves room for the widest match that begins at the last start, so
+    no match is ever cut.
+    """
+    low = last = -1
+    for end in ends:
+        if last >= 0 and end - left <= last + width + LOOKAHEAD:
+            last = max(last, end - near)
+            continue
+        if last >= 0:
+            yield max(0, low), last, last + width + LOOKAHEAD
+        low, last = end - left, end - near
+    if last >= 0:
+        yield max(0, low), last, last + width + LOOKAHEAD
+
+
+def within(
+    pattern: re.Pattern[bytes], data: bytes, window: tuple[int, int, int]
+) -> Iterator[re.Match[bytes]]:
+    """The matches that begin in the window, one after the other.
+
+    Where few starts are possible, each is tried by itself: a search would go on
+    through all the room that is left for a long match.
+    """
+    low, last, high = window
+    high = min(high, len(data))
+    if last - low > high - last:
+        for match in pattern.finditer(data, low, high):
+            if match.start() > last:
+                return
+            yield match
+        return
+    at = low
+    while at <= last:
+        found = pattern.match(data, at, high)
+        if found is None:
+            at += 1
+            continue
+        yield found
+        at = max(found.end(), at + 1)
+
+
+Surroundings = tuple[int, int, bytes]
+"""(where in the text the first match may begin, where the last may, the text)"""
+
+
+def surroundings(data: bytes, window: Window, behind: int) -> Surroundings:
+    """All that decides what a pattern finds in a window."""
+    low, last, high = window
+    start = max(0, low - behind)
+    return low - start, last - start, data[start:high]
+
+
+class Barren:
+    """Windows in which a rule found nothing: other versions of the same file have them too."""
+
+    MOST = 16_384
+    SHORT = 1024
+    """Only so many, and only so short ones, bytes, are kept: 16 MiB at the very most."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[int, Surroundings]] = set()
+
+    def knows(self, rule: int, text: Surroundings) -> bool:
+        """Whether the same rule has looked at the same text before, for nothing."""
+        return (rule, text) in self._seen
+
+    def add(self, rule: int, text: Surroundings) -> None:
+        """Remember that a rule found nothing."""
+        if len(text[2]) <= self.SHORT:
+            if len(self._seen) >= self.MOST:
+                self._seen.clear()
+            self._seen.add((rule, text))
