@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zlib import crc32
 
-from leakguard.detect.generic import dummy
+from leakguard import seed_phrase
+from leakguard.detect.generic import drawn, dummy
 
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASE36 = b"0123456789abcdefghijklmnopqrstuvwxyz"
@@ -25,10 +26,16 @@ _BASE36 = b"0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """An offline test of a value, and how to make a value that passes it."""
+    """An offline test of a value, and how to make a value that passes it.
+
+    `perhaps` says of what follows the prefix of one that fails whether it may be real all the
+    same: where nothing else has the form, it is worth a look. Elsewhere what fails is no
+    token of that kind at all.
+    """
 
     check: Callable[[bytes], bool]
     complete: Callable[[bytes], bytes] | None = None
+    perhaps: Callable[[bytes], bool] = lambda _: False
 
 
 def _digits(number: int, alphabet: bytes, width: int) -> bytes:
@@ -45,7 +52,7 @@ def _tail(width: int, complete: Callable[[bytes], bytes]) -> Checksum:
     def check(value: bytes) -> bool:
         return len(value) > width and complete(value[:-width]) == value[-width:]
 
-    return Checksum(check, complete)
+    return Checksum(check, complete, drawn)
 
 
 def _after_prefix(value: bytes) -> bytes:
@@ -259,6 +266,16 @@ def _nkey_complete(before: bytes) -> bytes:
     return base64.b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little"))[54:58]
 
 
+def _bip39(value: bytes) -> bool:
+    """The last bits of a recovery phrase's number follow from the others."""
+    return seed_phrase.fits(value.decode("latin-1"))
+
+
+def _phrase(value: bytes) -> bool:
+    """Of the same words, as other wallets have it."""
+    return seed_phrase.spelt(value.decode("latin-1"))
+
+
 CHECKSUMS: dict[str, Checksum] = {
     "github": _tail(6, _github),
     "gitlab-routable": _tail(7, _gitlab_routable),
@@ -269,19 +286,16 @@ CHECKSUMS: dict[str, Checksum] = {
     "atlassian": _tail(8, _atlassian),
     "bitbucket": _tail(8, _bitbucket),
     "grafana": _tail(8, _grafana),
-    "bech32-age": Checksum(_bech32, _bech32_complete),
+    "bech32-age": Checksum(_bech32, _bech32_complete, drawn),
     "jwt": Checksum(_jwt),
     "base64-json": Checksum(_base64_json),
     "private-key": Checksum(_private_key),
-    "aws-key-id": Checksum(_aws_key_id),
+    "aws-key-id": Checksum(_aws_key_id, perhaps=drawn),
     "basic-auth": Checksum(_basic_auth),
-    "nkey": Checksum(_nkey, _nkey_complete),
+    "nkey": Checksum(_nkey, _nkey_complete, drawn),
+    "bip39": Checksum(_bip39, perhaps=_phrase),
 }
 """Every name a rule may put in its `checksum`."""
-
-DOUBTS = frozenset(name for name, one in CHECKSUMS.items() if one.complete or name == "aws-key-id")
-"""Checksums over a form that nothing else has: a value that fails one is still worth a look. What
-fails another is no token of that kind at all."""
 
 PROVES = frozenset(CHECKSUMS) - {"aws-key-id", "basic-auth", "jwt"}
 """Checksums that confirm; the others only drop what cannot be. Any JWT is well-formed, the

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from leakguard.blob import Blob
 from leakguard.detect import generic
-from leakguard.detect.checksum import CHECKSUMS, DOUBTS, PROVES
+from leakguard.detect.checksum import CHECKSUMS, PROVES
 from leakguard.detect.excerpt import excerpt
 from leakguard.detect.match import Match
 from leakguard.detect.placeholder import stand_in
@@ -140,9 +140,8 @@ def _perhaps(rule: Rule, value: bytes) -> bool:
     """Whether a value may be real though its checksum does not fit: a form that its provider has
     changed must not become invisible.
     """
-    return rule.checksum in DOUBTS and generic.drawn(
-        value.removeprefix(rule.public_prefix.encode())
-    )
+    body = value.removeprefix(rule.public_prefix.encode())
+    return CHECKSUMS[rule.checksum].perhaps(body)
 
 
 def _checked(checksum: str, *, fits: bool) -> Evidence:
