@@ -8,6 +8,7 @@ other ones each time) and `endless` (for a fuzz target that runs until it is sto
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from random import Random
 
@@ -20,6 +21,9 @@ from leakguard.detect.scanner import Scanner
 from leakguard.load.rules import read_bundled
 from leakguard.recipe import expand
 from leakguard.rule import Rule
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # or no child could be interrupted
 
 SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large)
 

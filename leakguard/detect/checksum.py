@@ -262,7 +262,10 @@ def _nkey(value: bytes) -> bool:
 
 def _nkey_complete(before: bytes) -> bytes:
     """The last four of its 58 characters: two bits of the key, which are 0, and the check."""
-    raw = base64.b32decode(before + b"AA")[:34]
+    try:
+        raw = base64.b32decode(before + b"AA")[:34]
+    except binascii.Error:
+        return b""  # there is no such key
     return base64.b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little"))[54:58]
 
 

@@ -35,7 +35,7 @@ pre { white-space: pre-wrap; margin: .3rem 0; }
 form { display: flex; flex-wrap: wrap; gap: .7rem; margin: 1rem 0; align-items: center; }
 form[hidden], article[hidden] { display: none; }
 input, select { font: inherit; padding: .25rem .5rem; } [type=search] { flex: 1 1 12rem; }
-::placeholder { color: var(--soft); opacity: 1; }
+input::placeholder { color: var(--soft); opacity: 1; }
 article, aside { border: 1px solid var(--line); border-left: .35rem solid var(--soft);
   border-radius: .3rem; background: var(--card); padding: .7rem 1rem; margin: .8rem 0; }
 article.blocking, aside { border-left-color: var(--bad); }

@@ -311,7 +311,11 @@ def test_a_person_may_answer_for_repeating_what_nobody_can_find_out(tmp_path: Pa
     case.sim.fail("disable_old", "lost")
     case.sim.fail("observe", "down", times=1000)
     assert case.run().end is End.UNKNOWN
-    it_is_over(case, case.run(again=True))
+    waiting = case.run(again=True)
+    assert waiting.end is End.WAITING
+    assert "[G-28]" in waiting.message  # nobody can say what the issuer's logs hold
+    case.sim.mend()
+    it_is_over(case, case.run())
     assert case.sim.calls("disable_old") == 2
 
 

@@ -13,6 +13,7 @@ from servers import gcp
 
 from leakguard import event as ev
 from leakguard.cli.rotate_bench import LEFT_OUT, _spotless
+from leakguard.cli.spotless import Known
 from leakguard.incident import LeakedSecret
 from leakguard.rotate import words
 from leakguard.rotate.choose import best
@@ -55,13 +56,17 @@ def test_a_key_of_google_is_rotated_by_its_id_which_stands_in_its_file(
     assert (json.loads(file)["private_key"][40:80] in told) is False
 
 
+NOTHING = Known([], str)
+"""No secret leaked."""
+
+
 def test_an_id_that_a_script_speaks_of_stays_in_the_record() -> None:
     named, other = token_id(), token_id()
     noted = ev.RotationNoted("r", "S1", "aws", "disable_old", "done", f"{named} is Inactive")
-    assert _spotless([noted], {named}) == [noted]
-    assert _spotless([noted], {other}) == [replace(noted, detail=LEFT_OUT)]
+    assert _spotless([noted], NOTHING, {named}) == [noted]
+    assert _spotless([noted], NOTHING, {other}) == [replace(noted, detail=LEFT_OUT)]
     moved = ev.SecretMoved("S1", "revoked", f"{named} is Inactive", "r")
-    assert _spotless([moved], {named}) == [moved]
+    assert _spotless([moved], NOTHING, {named}) == [moved]
 
 
 def test_the_first_of_its_providers_is_a_scripts_own() -> None:

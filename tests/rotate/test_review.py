@@ -233,9 +233,10 @@ def test_a_way_back_for_such_a_reason_is_not_taken(told: Case) -> None:
 
 def test_what_a_script_says_too_much_is_left_out_of_the_record() -> None:
     from leakguard.cli.rotate_bench import LEFT_OUT, _spotless
+    from leakguard.cli.spotless import Known
 
     noted = ev.RotationNoted("r", "S1", "x", "create", "done", f"made {token()}")
-    [kept] = _spotless([noted])
+    [kept] = _spotless([noted], Known([], str))
     assert kept == replace(noted, detail=LEFT_OUT)
 
 
