@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets as random
 import smtplib
 import time
@@ -51,6 +52,7 @@ def scene(running: mail.Server) -> Iterator[Scene]:
     }  # fmt: skip
     yield Scene(running, target, {"old": running.password, "new": random.token_urlsafe(32)})
     running.passwd.write_text(before)
+    os.utime(running.passwd, times=(0, random.randbelow(10**9)))  # Dovecot reads what looks changed
     mail.run([*running.doveadm.split(), "auth", "cache", "flush"])
     until(lambda: is_let_in(running, running.password))
 

@@ -96,6 +96,11 @@ service auth {{
     group = postfix
   }}
 }}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 service imap-login {{
   inet_listener imap {{
     port = {imap}
@@ -139,7 +144,11 @@ class Server:
         """A client that has logged in, and stays."""
         client = smtplib.SMTP("127.0.0.1", self.smtp, timeout=20)
         client.starttls(context=ssl.create_default_context(cafile=str(self.folder / "ca.pem")))
-        client.login(user, password)
+        try:
+            client.login(user, password)
+        except (smtplib.SMTPException, OSError):
+            client.close()
+            raise
         return client
 
     def mailbox(self, password: str, user: str = ACCOUNT) -> imaplib.IMAP4:
