@@ -14,6 +14,7 @@ from leakguard.detect.scanner import Scanner
 from leakguard.load.rules import read_bundled
 from leakguard.recipe import expand
 from leakguard.rule import Rule
+from leakguard.seed_phrase import spelt
 
 PART = 9
 """So many characters of a value in a row are a leak."""
@@ -54,8 +55,10 @@ def telling(fake: Fake) -> set[tuple[str, int]]:
     """(a run of characters, its length) for each run that only this fake can have brought."""
     found: set[tuple[str, int]] = set()
     for value in fake.values:
+        words = spelt(value)  # each of them stands in other texts too
         for form, size in forms(value):
-            found |= {(piece, size) for piece in pieces(form, size)}
+            found |= {(piece, size) for piece in pieces(form, size)
+                      if not (words and piece.strip().isalpha())}  # fmt: skip
     sizes = {size for _, size in found}
     common = {piece for size in sizes for piece in pieces(fake.known, size)}
     common |= {piece for form, size in forms(fake.known) for piece in pieces(form, size)}
