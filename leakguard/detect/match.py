@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from leakguard.detect import shape
 from leakguard.detect.window import (
@@ -41,11 +41,11 @@ class Match(NamedTuple):
         return f"Match({self.rule.id}, {self.span})"  # never the value
 
 
-Row = tuple[str, str, tuple[int, ...], int, int, int, Hints]
+Row = tuple[str, str, tuple[int, ...], int, int, int, Sequence[Any]]
 """(kind, what, rules, left, near, width, hints): kind `r` with the id of a rule, `w` with a
 service's word, `d` with the name of a decoder, `f`, which has no anchor, with a rule of whole
 files; the numbers of the rules that it calls for; where a match begins and how long it is, see
-`Anchor`; what else is known of it."""
+`Anchor`; the fields of its `Hints`."""
 
 
 class Book:
@@ -64,10 +64,10 @@ class Book:
         """The rules that a file's name calls for."""
         return [self.rules[rules[0]] for kind, _, rules, *_ in self.table if kind == "f"]
 
-    def pattern(self, rule: int, hints: Hints) -> Exact:
+    def pattern(self, rule: int, hints: Sequence[Any]) -> Exact:
         """A rule's exact pattern, compiled at its first hit."""
         if rule not in self._patterns:
-            self._patterns[rule] = Exact(self.rules[rule].pattern, hints)
+            self._patterns[rule] = Exact(self.rules[rule].pattern, Hints(*hints))
         return self._patterns[rule]
 
     def each(self, rule: int) -> re.Pattern[bytes]:
@@ -138,15 +138,17 @@ class Matcher:
                 for window in windows(where, left, near, width):
                     yield from self._exact(rules[0], hints, data, window)
 
-    def _exact(self, number: int, hints: Hints, data: bytes, window: Window) -> Iterator[Match]:
+    def _exact(
+        self, number: int, hints: Sequence[Any], data: bytes, window: Window
+    ) -> Iterator[Match]:
         rule = self._book.rules[number]
         exact = self._book.pattern(number, hints)
         text = surroundings(data, window, exact.behind)
-        if self._barren.knows(number, text):
+        if text and self._barren.knows(number, text):
             return
         with self._guard(rule):
             found = list(exact.within(data, window))
-        if not found:
+        if text and not found:
             self._barren.add(number, text)
         for match in found:
             group = value_group(rule, match)

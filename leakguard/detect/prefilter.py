@@ -124,8 +124,10 @@ def compile_database(
     for expression in expressions:
         parts[constant(expression[1]) is None].append(expression)
     begun = beside(lambda: _compile(engine, parts[0]))
-    others = _compile(engine, parts[1])
-    first = begun()
+    try:
+        others = _compile(engine, parts[1])
+    finally:
+        first = begun()  # nobody is left behind
     return len(first).to_bytes(SIZE, "big") + first + others
 
 

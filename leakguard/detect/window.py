@@ -28,9 +28,6 @@ class Hints(NamedTuple):
     behind: int = 2
 
 
-NOTHING = Hints()
-
-
 class Exact:
     """A rule's pattern, ready to be tried on windows."""
 
@@ -138,23 +135,25 @@ def within(
         at = max(found.end(), at + 1)
 
 
+SHORT = 1024
+"""A longer window is not worth remembering, bytes."""
+
 Surroundings = tuple[int, int, bytes]
 """(where in the text the first match may begin, where the last may, the text)"""
 
 
-def surroundings(data: bytes, window: Window, behind: int) -> Surroundings:
-    """All that decides what a pattern finds in a window."""
+def surroundings(data: bytes, window: Window, behind: int) -> Surroundings | None:
+    """All that decides what a pattern finds in a window; None where that is much."""
     low, last, high = window
     start = max(0, low - behind)
-    return low - start, last - start, data[start:high]
+    return (low - start, last - start, data[start:high]) if high - start <= SHORT else None
 
 
 class Barren:
     """Windows in which a rule found nothing: other versions of the same file have them too."""
 
     MOST = 16_384
-    SHORT = 1024
-    """Only so many, and only so short ones, bytes, are kept: 16 MiB at the very most."""
+    """Only so many short ones are kept: 16 MiB at the very most."""
 
     __slots__ = ("_seen",)
 
@@ -167,7 +166,6 @@ class Barren:
 
     def add(self, rule: int, text: Surroundings) -> None:
         """Remember that a rule found nothing."""
-        if len(text[2]) <= self.SHORT:
-            if len(self._seen) >= self.MOST:
-                self._seen.clear()
-            self._seen.add((rule, text))
+        if len(self._seen) >= self.MOST:
+            self._seen.clear()
+        self._seen.add((rule, text))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from leakguard import globs
 from leakguard.detect.match import Book, Row
-from leakguard.detect.window import NOTHING, Hints
 from leakguard.errors import ConfigError
 from leakguard.load import scorer as _scorer  # noqa: F401 (hands the scorer's model to detect)
 from leakguard.policy import Policy
@@ -94,7 +93,7 @@ def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
         called: Sequence[int],
         found: anchor.Anchor,
         *also: str,
-        known: Hints = NOTHING,
+        known: Sequence[Any] = (),
     ) -> None:
         texts = (found.expression, *also)
         expressions.extend((len(table), text, found.caseless) for text in texts)
@@ -104,7 +103,7 @@ def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
     words: dict[str, list[int]] = {}
     for number, rule in enumerate(rules):
         if rule.pattern and is_whole(rule):
-            whole.append(("f", rule.id, (number,), 0, 0, 0, NOTHING))
+            whole.append(("f", rule.id, (number,), 0, 0, 0, ()))
         elif rule.pattern:
             derived = anchor.derive(rule.pattern, escaped=True)
             add("r", rule.id, [number], derived, known=hints(rule.pattern))
@@ -170,7 +169,7 @@ def load(body: bytes) -> Loaded:
     if len(lines) < _RULES:
         raise ValueError("the pack is cut off")
     data = json.loads(lines[2])
-    table: list[Row] = [(*row, Hints(*known)) for *row, known in data["table"]]
+    table: list[Row] = [tuple(row) for row in data["table"]]
     decided: dict[str, Any] = data["policy"]
     for name, value in decided.items():
         decided[name] = tuple(value) if isinstance(value, list) else value

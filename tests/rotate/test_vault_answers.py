@@ -262,6 +262,6 @@ def test_a_seal_forgets_the_rekey_and_wrong_shares_leave_it_closed(rekey: Rekey)
 def test_a_closed_rekey_interface(kind: str) -> None:
     for server in running(kind, open_rekey=False):
         assert says(server, "GET", "sys/rekey/init")[0] == 405
-        assert says(server, "GET", "sys/rotate/root/init")[0] == 200
+        assert says(server, "GET", f"{PLACES['rotate']}/init")[0] == 200
         weak = server.token(("secret/data/a", "read"))
-        assert says(server, "GET", "sys/rotate/root/init", token=weak)[0] == 403
+        assert says(server, "GET", f"{PLACES['rotate']}/init", token=weak)[0] == 403

@@ -208,9 +208,10 @@ def test_where_sys_rekey_is_closed_a_token_and_another_address_do_it(closed: Sha
 
 def test_a_token_that_may_too_little_is_told_before(closed: Shares) -> None:
     closed.more["api"] = "rotate"
-    closed.secrets["admin"] = closed.server.token(("sys/rotate/root/init", "read"))
+    closed.secrets["admin"] = closed.server.token((f"{PLACES['rotate']}/init", "read"))
     assert failing_checks(closed.do("plan")) == [
-        f"the acting token may use sys/rotate/root/{what}" for what in ("init", "update", "verify")
+        f"the acting token may use {PLACES['rotate']}/{what}"
+        for what in ("init", "update", "verify")
     ]
     assert closed.fail("create") == "permission"
 

@@ -21,11 +21,12 @@ from leakguard.rotate.parts import vault
 
 rotate = script()
 
-PLACES = {"rekey": "sys/rekey", "rotate": "sys/rotate/root"}
+ROTATE = "sys/rotate/root"
+PLACES = {"rekey": "sys/rekey", "rotate": ROTATE}
 NEEDED = {
-    "sys/rotate/root/init": {"read", "update", "delete"},
-    "sys/rotate/root/update": {"update"},
-    "sys/rotate/root/verify": {"update", "delete"},
+    f"{ROTATE}/init": {"read", "update", "delete"},
+    f"{ROTATE}/update": {"update"},
+    f"{ROTATE}/verify": {"update", "delete"},
 }
 WRONG = re.compile("message authentication failed|key verification failed|invalid key")
 """How it says of shares that they are no good; a 500 by itself might be its storage."""
