@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 from leakguard import exits
@@ -23,6 +23,7 @@ from leakguard.read import archive, magic, repository
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from leakguard.detect.versions import Copy, Seen
     from leakguard.plugins import Detector
 
 _WAITED_FOR = ("staged", "push", "pre-receive", "message")
@@ -63,6 +64,17 @@ class Gate:
     def suspects(self, item: Blob | Unread, missed: list[Unread]) -> bool:
         """Whether something is found in an input; see `candidates`."""
         return any(True for _ in self.candidates(item, missed))
+
+    def version(
+        self, blob: Blob, copies: Sequence[Copy], old: Seen | None, missed: list[Unread]
+    ) -> tuple[bool, Seen | None]:
+        """Whether something is found in a text, and what else there is to know for the versions
+        that take something over from it; see `Scanner.version`.
+        """
+        if magic.looks_like_archive(blob.data[:512]):
+            return self.suspects(blob, missed), None
+        seen = self._scanner.version(blob, copies, old)
+        return not seen.clean, seen
 
     def look(self, item: Blob | Unread, keep: Callable[[Candidate], bool] | None = None) -> None:
         """Scan an input, and what is in it if it is an archive; `keep` says which hits count."""

@@ -135,9 +135,9 @@ class _Proof:
         rows = self._rows.get(rule.id, [])
         table: list[Row] = [row for row in self._book.table if row[0] != "f"]
         for number in rows:
-            kind, what, _, left, near, width, known = self._book.table[number]
-            row: Row = (kind, what, (0,), left, near, width, known)
-            if kind == "f":
+            found = self._book.table[number]
+            row: Row = (found[0], found[1], (0,), *found[3:])
+            if row[0] == "f":
                 table.append(row)
             else:
                 table[number] = row

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from leakguard.blob import Blob, Unread
+from leakguard.blob import Blob, Origin, Unread
 from leakguard.cli.crew import MOST_TASKS, Item, Suspect, Tally, share
 from leakguard.cli.gate import Gate
 from leakguard.cli.progress import Progress
+from leakguard.detect.versions import Seen
 from leakguard.finding import Exposure, Finding, Outcome
 from leakguard.load.pack import open_pack
 from leakguard.read import commits, facts, objects, tree
@@ -74,8 +75,40 @@ def _shown(name: str, top: str | None) -> str:
     return name if relative.startswith(".." + os.sep) else relative
 
 
-def _piece(gate: Gate, top: str, piece: past.Piece) -> Iterator[Item]:
+def _piece(gate: Gate, top: str, piece: past.Piece | past.Families) -> Iterator[Item]:
     """What is suspicious among the objects of one piece."""
+    if isinstance(piece, past.Families):
+        left: list[bytes] = []
+        yield from _families(gate, piece, left)
+        if left:
+            yield from _objects(gate, top, past.Piece("blob", left))
+    else:
+        yield from _objects(gate, top, piece)
+
+
+def _families(gate: Gate, families: past.Families, left: list[bytes]) -> Iterator[Item]:
+    """What is suspicious among versions, each looked at for what it does not have from another."""
+    done = 0
+    missed: list[Unread] = []
+    known: list[Seen | None] = []
+    for version in families.read(left):
+        del known[version.depth :]
+        blob = Blob(Origin("commit", ""), version.data, blob_id=version.name)
+        old = known[-1] if known else None
+        suspect, seen = gate.version(blob, version.copies, old, missed)
+        known.append(seen)
+        if suspect:
+            yield Suspect(version.name)
+        done += 1
+        if done == STEP:
+            yield Tally(done)
+            done = 0
+    yield from missed
+    yield Tally(done)
+
+
+def _objects(gate: Gate, top: str, piece: past.Piece) -> Iterator[Item]:
+    """What is suspicious among objects that git reads."""
     done = 0
     last = ""
     missed: list[Unread] = []
@@ -115,13 +148,11 @@ def history(top: str, refs: tuple[str, ...], jobs: int, *, remember: bool = True
 
 def _suspects(gate: Gate, top: str, jobs: int) -> set[str]:
     """The names of all objects in which something was found."""
-    pieces = past.pieces(top, 4 * jobs)
-    gate.bytes = sum(piece.bytes for piece in pieces)
-    gate.commits = sum(piece.count for piece in pieces if piece.kind == "commit")
-    gate.items = sum(piece.count for piece in pieces if piece.kind == "blob")
+    store = past.store(top, 4 * jobs)
+    gate.items, gate.commits, gate.bytes = store.blobs, store.commits, store.bytes
     hits: set[str] = set()
-    with Progress(sum(piece.count for piece in pieces), "objects") as progress:
-        for item in share(pieces, partial(_piece, gate, top), jobs):
+    with Progress(sum(piece.count for piece in store.pieces), "objects") as progress:
+        for item in share(store.pieces, partial(_piece, gate, top), jobs):
             if isinstance(item, Tally):
                 progress.advance(item.items)
             elif isinstance(item, Unread):

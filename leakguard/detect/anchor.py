@@ -57,6 +57,9 @@ TELLING = 2
 """Constant bytes in a row that an anchor should have: literals are what a multi-pattern engine
 finds for free, while each anchor without any costs a pass of its own over every byte."""
 
+EDGE = 3
+"""What an anchor may read before and after its part of a match: one byte, an escaped line end."""
+
 MAX_WIDTH = 65_536
 """The widest match a rule may have, bytes."""
 
@@ -67,7 +70,7 @@ class Anchor:
 
     A match begins at least `near` and at most `left` bytes before the end of
     the anchor's match and is, with all that it looks ahead at, at most `width`
-    bytes long.
+    bytes long. The anchor takes up at most `span` bytes of it.
     """
 
     expression: str
@@ -76,6 +79,7 @@ class Anchor:
     width: int
     near: int = 0
     literal: int = 0
+    span: int = 0
 
     @property
     def telling(self) -> bool:
@@ -146,7 +150,9 @@ def derive(pattern: str, *, escaped: bool = False) -> Anchor:
     if escaped:
         best.text = _behind_escape(best.text, choice=items[0][0] is op.BRANCH)
     caseless = bool(tree.state.flags & op.SRE_FLAG_IGNORECASE)
-    return Anchor(best.text, caseless, best_left, width + ahead, near, best.literal)
+    return Anchor(
+        best.text, caseless, best_left, width + ahead, near, best.literal, best.width + EDGE
+    )
 
 
 def _idle(items: list[Item]) -> bool:

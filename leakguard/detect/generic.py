@@ -124,7 +124,7 @@ _SEPARATOR = re.compile(r"(=>|:=|::|==|[:=(,])[^:=(,]*$")
 _QUOTE = re.compile(r"[\"'`]$")
 _NEIGHBOUR = re.compile(r"[a-z][a-z0-9]{2,20}")
 _COMMENT = re.compile(r"\s*(?:#|//|--|;|<!--|/?\*|REM\b)")
-_REACH = 400
+REACH = 400
 """How far around a value its neighbours are looked for, bytes."""
 
 
@@ -172,8 +172,8 @@ DRAWN = 4.5
 def place_of(data: bytes, span: tuple[int, int], name: bytes, path: str) -> Place:
     """A value and what stands around it: its form, its file, the words two lines either way."""
     start, end = span
-    before = data[max(0, start - _REACH) : start].decode("utf-8", "replace")
-    after = data[end : end + _REACH].decode("utf-8", "replace")
+    before = data[max(0, start - REACH) : start].decode("utf-8", "replace")
+    after = data[end : end + REACH].decode("utf-8", "replace")
     above = before.split("\n")[-3:]
     line = above[-1]
     spelt = name.decode("utf-8", "replace")

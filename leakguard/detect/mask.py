@@ -106,7 +106,7 @@ class Sight:
 
     def _reaches(self, number: int, end: int) -> bool:
         """Whether what a hit calls for could end in the new part of the text."""
-        kind, what, _, _, near, width, _ = self._book.table[number]
+        kind, what, _, _, near, width, *_ = self._book.table[number]
         if kind == "d":
             return end > self._line or what.startswith(("base64", "hex"))  # these may be wrapped
         begin = end + AHEAD if kind == "w" else end - near

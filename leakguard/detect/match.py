@@ -41,21 +41,22 @@ class Match(NamedTuple):
         return f"Match({self.rule.id}, {self.span})"  # never the value
 
 
-Row = tuple[str, str, tuple[int, ...], int, int, int, Sequence[Any]]
-"""(kind, what, rules, left, near, width, hints): kind `r` with the id of a rule, `w` with a
+Row = tuple[str, str, tuple[int, ...], int, int, int, int, Sequence[Any]]
+"""(kind, what, rules, left, near, width, span, hints): kind `r` with the id of a rule, `w` with a
 service's word, `d` with the name of a decoder, `f`, which has no anchor, with a rule of whole
-files; the numbers of the rules that it calls for; where a match begins and how long it is, see
-`Anchor`; the fields of its `Hints`."""
+files; the numbers of the rules that it calls for; where a match begins, how long it is and how
+much of it the anchor takes up, see `Anchor`; the fields of its `Hints`."""
 
 
 class Book:
     """The rules behind the anchors' numbers."""
 
-    __slots__ = ("_eaches", "_patterns", "_words", "rules", "table")
+    __slots__ = ("_eaches", "_patterns", "_words", "rules", "span", "table")
 
     def __init__(self, rules: Sequence[Rule], table: Sequence[Row]) -> None:
         self.rules = rules
         self.table = table
+        self.span = max((row[6] for row in table), default=0)  # no anchor takes up more bytes
         self._patterns: dict[int, Exact] = {}
         self._eaches: dict[int, re.Pattern[bytes]] = {}
         self._words: dict[str, tuple[re.Pattern[bytes], list[tuple[re.Pattern[bytes], Rule]]]] = {}
@@ -125,7 +126,7 @@ class Matcher:
         for number, end in hits:
             ends.setdefault(number, []).append(end)
         for number, where in ends.items():
-            kind, what, rules, left, near, width, hints = self._book.table[number]
+            kind, what, rules, left, near, width, _, hints = self._book.table[number]
             if kind == "d":
                 if depth < MAX_DEPTH:
                     yield from self._encoded(what, data, where, path, depth)

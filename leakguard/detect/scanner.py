@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from leakguard.detect.plain import plain
 from leakguard.detect.whole import Whole
 
 if TYPE_CHECKING:
+    from leakguard.detect.versions import Copy, Seen
     from leakguard.finding import Candidate
 
 
@@ -26,6 +27,7 @@ class Scanner:
         extra: Callable[[bytes, str], Iterable[Match]] | None = None,
     ) -> None:
         """`extra` is a detector that looks at every text, whatever the prefilter says."""
+        self._book = book
         self._scan = scan
         self._matcher = Matcher(book, scan, guard)
         self._extra = extra
@@ -34,7 +36,27 @@ class Scanner:
     def look(self, blob: Blob) -> list[Candidate]:
         """Every candidate that begins in the part of the blob that is its own."""
         text, width = plain(blob.data)
-        matches = list(self._matches(blob, text, self._scan(text)))
+        return self._judged(blob, text, width, self._scan(text))
+
+    def version(self, blob: Blob, copies: Sequence[Copy], old: Seen | None) -> Seen:
+        """What there is to know of a text that took `copies` over from an `old` one."""
+        from leakguard.detect import versions  # only a history needs it
+
+        text, _ = plain(blob.data)
+        if text is not blob.data or blob.small:
+            return versions.Seen(len(text), None, not self.look(blob))
+        if old is None or old.hits is None:
+            hits = concerned = self._scan(text)
+        else:
+            changed = versions.change(copies, old.size, len(text))
+            hits = versions.hits(self._scan, self._book.span, text, changed, old.hits)
+            concerned = versions.concerned(self._book.table, hits, changed) if old.clean else hits
+        return versions.Seen(len(text), hits, not self._judged(blob, text, 1, concerned))
+
+    def _judged(
+        self, blob: Blob, text: bytes, width: int, hits: list[tuple[int, int]]
+    ) -> list[Candidate]:
+        matches = list(self._matches(blob, text, hits))
         if not matches:
             return []
         from leakguard.detect.judge import judge  # a clean input never needs it

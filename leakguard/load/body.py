@@ -97,13 +97,15 @@ def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
     ) -> None:
         texts = (found.expression, *also)
         expressions.extend((len(table), text, found.caseless) for text in texts)
-        table.append((kind, what, tuple(called), found.left, found.near, found.width, known))
+        table.append(
+            (kind, what, tuple(called), found.left, found.near, found.width, found.span, known)
+        )
 
     whole: list[Row] = []
     words: dict[str, list[int]] = {}
     for number, rule in enumerate(rules):
         if rule.pattern and is_whole(rule):
-            whole.append(("f", rule.id, (number,), 0, 0, 0, ()))
+            whole.append(("f", rule.id, (number,), 0, 0, 0, 0, ()))
         elif rule.pattern:
             derived = anchor.derive(rule.pattern, escaped=True)
             add("r", rule.id, [number], derived, known=hints(rule.pattern))
@@ -111,11 +113,12 @@ def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
             words.setdefault(word, []).append(number)
     for word, called in sorted(words.items()):
         widest = max(_width(shape.pattern(rules[number].value)) for number in called)
-        back = shape.word_width(word) + shape.LEFT + widest + shape.AHEAD
+        span = shape.word_width(word)
+        back = span + shape.LEFT + widest + shape.AHEAD
         first, *also = shape.spellings(word)
-        add("w", word, called, anchor.Anchor(first, True, back, widest), *also)
+        add("w", word, called, anchor.Anchor(first, True, back, widest, span=span), *also)
     for how, expression in decode.ANCHORS.items():
-        add("d", how, (), anchor.Anchor(expression, False, 0, 0))
+        add("d", how, (), anchor.Anchor(expression, False, 0, 0, span=_width(expression)))
     return table + whole, expressions
 
 

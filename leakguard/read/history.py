@@ -8,27 +8,58 @@ is then dropped.
 
 from __future__ import annotations
 
+import os
+import re
+from binascii import unhexlify
 from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
 
 from leakguard.blob import Blob, Origin, Unread
 from leakguard.read import commits, git, magic, objects, stream
+from leakguard.read.pack_file import BrokenPackError, Family, PackFile, Version
 
 
 class Piece:
-    """Names of objects of one kind that one git will read, and their size together."""
+    """Names of objects of one kind that one git will read."""
 
-    __slots__ = ("bytes", "count", "ids", "kind")
+    __slots__ = ("count", "ids", "kind")
 
-    def __init__(self, kind: str, ids: list[bytes], size: int) -> None:
+    def __init__(self, kind: str, ids: list[bytes]) -> None:
         self.kind = kind
         self.ids = b"\n".join(ids) + b"\n"
         self.count = len(ids)
-        self.bytes = size
 
 
-def pieces(top: str | None, parts: int) -> list[Piece]:
-    """The names of all blobs, cut into about `parts` runs of the same size; commits and tags, whose
-    messages may hold a secret too, are a run each.
+class Families:
+    """Blobs that are read as they are stored, versions of the same file together."""
+
+    __slots__ = ("_pack", "_roots", "count")
+
+    def __init__(self, pack: PackFile, families: list[Family]) -> None:
+        self._pack = pack
+        self._roots = [family.root for family in families]
+        self.count = sum(family.blobs for family in families)
+
+    def read(self, left: list[bytes]) -> Iterator[Version]:
+        """The versions of one file after the other; the names of those that only git can read go to
+        `left`.
+        """
+        for root in self._roots:
+            yield from self._pack.read(root, left)
+
+
+class Store(NamedTuple):
+    """What there is to read, in pieces: how many blobs and commits, how many bytes of blobs."""
+
+    pieces: list[Piece | Families]
+    blobs: int
+    commits: int
+    bytes: int
+
+
+def store(top: str | None, parts: int) -> Store:
+    """All objects, cut into about `parts` pieces of the same size and a few small ones; commits and
+    tags, whose messages may hold a secret too, are a piece each.
 
     Raises UnreadError.
     """
@@ -37,33 +68,56 @@ def pieces(top: str | None, parts: int) -> list[Piece]:
         "--batch-check=%(objecttype) %(objectsize) %(objectname)",
         folder=top, what="the objects of the repository could not be listed",
     )  # fmt: skip
-    listed: dict[bytes, list[tuple[int, bytes]]] = {b"blob": [], b"commit": [], b"tag": []}
-    for line in raw.splitlines():
-        kind, _, rest = line.partition(b" ")
-        if kind in listed:
-            size, _, name = rest.partition(b" ")
-            listed[kind].append((int(size), name))
-    del raw
-    shares = {b"blob": parts, b"commit": 1, b"tag": 1}
-    return [
-        piece
-        for kind, share in shares.items()
-        for piece in _cut(kind.decode(), listed[kind], share)
-    ]
+    blobs = re.findall(rb"(?m)^blob (\d+) (.+)$", raw)
+    wanted = {unhexlify(name) for _, name in blobs}
+    pieces = _stored(top, wanted, parts)
+    left = [(int(size), name) for size, name in blobs if unhexlify(name) in wanted]
+    pieces += (Piece("blob", run) for run in _cut(left, parts))
+    commits, tags = (re.findall(rb"(?m)^%s \d+ (.+)$" % kind, raw) for kind in (b"commit", b"tag"))
+    pieces += (Piece(kind, all_) for kind, all_ in (("commit", commits), ("tag", tags)) if all_)
+    return Store(pieces, len(blobs), len(commits), sum(int(size) for size, _ in blobs))
 
 
-def _cut(kind: str, listed: list[tuple[int, bytes]], parts: int) -> Iterator[Piece]:
-    total = sum(size for size, _ in listed)
-    ids: list[bytes] = []
+def _stored(top: str | None, wanted: set[bytes], parts: int) -> list[Piece | Families]:
+    """Pieces of what can be read from packs directly; its names are taken out of `wanted`."""
+    folder = git.text("rev-parse", "--git-path", "objects/pack", folder=top)
+    found: list[Piece | Families] = []
+    for index in _indexes(os.path.join(top or "", folder)):
+        try:
+            pack = PackFile(index, wanted) if wanted else None
+        except BrokenPackError:
+            continue
+        if pack is not None:
+            families = [(family.size, family) for family in pack.families()]
+            found += (Families(pack, run) for run in _cut(families, parts))
+            wanted -= pack.names()
+    return found
+
+
+def _indexes(folder: str) -> list[str]:
+    try:
+        entries = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    return [os.path.join(folder, entry) for entry in entries if entry.endswith(".idx")]
+
+
+T = TypeVar("T")
+
+
+def _cut(sized: list[tuple[int, T]], parts: int) -> Iterator[list[T]]:
+    """Runs of about the same size, in order."""
+    total = sum(size for size, _ in sized)
+    run: list[T] = []
     share = 0
-    for size, name in listed:
-        ids.append(name)
+    for size, one in sized:
+        run.append(one)
         share += size
         if share * parts > total:
-            yield Piece(kind, ids, share)
-            ids, share = [], 0
-    if ids:
-        yield Piece(kind, ids, share)
+            yield run
+            run, share = [], 0
+    if run:
+        yield run
 
 
 def read(piece: Piece, top: str | None) -> Iterator[Blob]:

@@ -1,0 +1,273 @@
+"""The blobs of one pack of git's, each read once, and how it differs from the one before it.
+
+Git keeps a version of a file as a delta: which stretches of another version to copy,
+and what to insert between. Read that way, a history is about as large as what was
+ever written into it, while its contents together are many times that.
+
+Only what git itself would read without a word is read here. Of anything else (another format,
+a stream that breaks off, a delta that does not fit its base, a base in another pack)
+nothing is said: those names are left to git, which says what is wrong with them.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import sys
+import zlib
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+HELD = 32 * 1024 * 1024
+"""So many bytes of the versions that lead to one are held, at most."""
+
+_BLOB, _BY_OFFSET, _BY_NAME = 3, 6, 7
+"""Kinds of objects in a pack; gitformat-pack(5)."""
+
+_LONGEST = 9
+"""Bytes of a number: 63 bits."""
+
+_FANOUT = 8 + 256 * 4
+"""Where the names begin in an index."""
+
+_BEYOND = 1 << 31
+"""An offset this large is the number of one in a table of its own."""
+
+Copies = list[tuple[int, int, int]]
+"""What a version took over: (offset in it, offset in the one before, how many bytes), rising."""
+
+WORTH = 128
+"""A shorter copy is not told of: to look at it again costs less."""
+
+
+class BrokenPackError(Exception):
+    """Nothing that we can read; git may."""
+
+
+class Version(NamedTuple):
+    """A blob, and what it took over from the last one before it that stood one `depth` higher."""
+
+    name: str
+    data: bytes
+    depth: int
+    copies: Copies
+
+
+class Family(NamedTuple):
+    """A blob that is stored whole and all that are stored as deltas of it: how many blobs, and how
+    many bytes of them are stored, uncompressed.
+    """
+
+    root: int
+    blobs: int
+    size: int
+
+
+class PackFile:
+    """One pack and its index."""
+
+    def __init__(self, index: str, wanted: set[bytes]) -> None:
+        """`wanted` are the names of blobs, binary. Raises BrokenPackError."""
+        try:
+            self._data = _mapped(index.removesuffix(".idx") + ".pack")
+            names, offsets = _index(index, len(next(iter(wanted))))
+            self._starts = array("Q", sorted(offsets))
+            self._names = {at: one for one, at in zip(names, offsets, strict=True) if one in wanted}
+            self._deltas: dict[int, list[int]] = {}
+            self._roots = self._rooted()
+        except (OSError, ValueError, IndexError, struct.error):
+            raise BrokenPackError from None
+
+    def _rooted(self) -> dict[int, tuple[int, int]]:
+        """For each blob that can be read, the root of its family and how many bytes are stored."""
+        found: dict[int, tuple[int, int]] = {}
+        later: list[tuple[int, int, int]] = []
+        where: dict[bytes, int] = {}
+        for at in sorted(self._names):
+            kind, size, start = self._header(at)
+            if kind == _BLOB:
+                found[at] = at, size
+                continue
+            if kind == _BY_OFFSET:
+                base = at - self._back(start)[0]
+            else:
+                where = where or {name: here for here, name in self._names.items()}
+                base = where.get(self._data[start : start + len(self._names[at])], -1)
+            self._deltas.setdefault(base, []).append(at)
+            if base in found:
+                found[at] = found[base][0], size
+            else:
+                later.append((at, base, size))
+        while later:  # a base named by its name may lie behind
+            known = [entry for entry in later if entry[1] in found]
+            found.update((at, (found[base][0], size)) for at, base, size in known)
+            later = [entry for entry in later if entry[0] not in found] if known else []
+        return found
+
+    def families(self) -> list[Family]:
+        """All blobs that can be read, in the order they lie in."""
+        sizes: dict[int, list[int]] = {}
+        for root, size in self._roots.values():
+            sizes.setdefault(root, []).append(size)
+        return [Family(root, len(each), sum(each)) for root, each in sizes.items()]
+
+    def names(self) -> set[bytes]:
+        """The blobs of all families, binary."""
+        return {self._names[at] for at in self._roots}
+
+    def _below(self, root: int) -> Iterator[int]:
+        waiting = [root]
+        while waiting:
+            at = waiting.pop()
+            yield at
+            waiting += self._deltas.get(at, ())
+
+    def read(self, root: int, left: list[bytes]) -> Iterator[Version]:
+        """One family, each version before those that are stored as deltas of it; the names of those
+        that cannot be read here go to `left`, in hexadecimal.
+        """
+        held: list[bytes] = []
+        waiting = [(root, 0)]
+        while waiting:
+            at, depth = waiting.pop()
+            del held[depth:]
+            try:
+                data, copies = self._content(at, held)
+            except (BrokenPackError, zlib.error, IndexError):
+                left += (self._names[below].hex().encode() for below in self._below(at))
+                continue
+            held.append(data)
+            yield Version(self._names[at].hex(), data, depth, copies)
+            waiting += ((delta, depth + 1) for delta in self._deltas.get(at, ()))
+
+    def _content(self, at: int, held: list[bytes]) -> tuple[bytes, Copies]:
+        kind, size, start = self._header(at)
+        if kind == _BY_OFFSET:
+            start = self._back(start)[1]
+        elif kind == _BY_NAME:
+            start += len(self._names[at])
+        if size > HELD:
+            raise BrokenPackError
+        raw = self._inflated(at, start, size)
+        return _applied(held, raw) if held else (raw, [])
+
+    def _header(self, at: int) -> tuple[int, int, int]:
+        """(kind, size uncompressed, where its data begins) of the object at an offset."""
+        data = self._data
+        byte = data[at]
+        kind, size = byte >> 4 & 7, byte & 15
+        if not byte & 0x80:
+            return kind, size, at + 1
+        rest, start = _number(data, at + 1)
+        return kind, rest << 4 | size, start
+
+    def _back(self, at: int) -> tuple[int, int]:
+        """(how far back its base lies, where the delta begins) of an object stored as one."""
+        back = -1
+        for here in range(at, at + _LONGEST):
+            byte = self._data[here]
+            back = (back + 1) << 7 | byte & 0x7F
+            if not byte & 0x80:
+                return back, here + 1
+        raise BrokenPackError
+
+    def _inflated(self, at: int, start: int, size: int) -> bytes:
+        following = bisect_right(self._starts, at)
+        end = self._starts[following] if following < len(self._starts) else len(self._data)
+        inflater = zlib.decompressobj()
+        raw = inflater.decompress(self._data[start:end], size + 1)
+        if len(raw) != size or not inflater.eof:
+            raise BrokenPackError
+        return raw
+
+
+def _mapped(path: str) -> mmap.mmap:
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)
+
+
+def _index(path: str, width: int) -> tuple[Iterable[bytes], array[int]]:
+    """The names in an index of the second version, and where their objects lie."""
+    raw = _mapped(path)
+    magic, version = struct.unpack_from(">4sI", raw)
+    if magic != b"\xfftOc" or version != 2:
+        raise BrokenPackError
+    (count,) = struct.unpack_from(">I", raw, _FANOUT - 4)
+    names = (raw[at : at + width] for at in range(_FANOUT, _FANOUT + count * width, width))
+    start = _FANOUT + count * (width + 4)  # a checksum each lies between
+    offsets = _numbers("I", raw[start : start + 4 * count])
+    if count and max(offsets) >= _BEYOND:
+        start += 4 * count
+        far = _numbers("Q", raw[start : start + 8 * sum(at >= _BEYOND for at in offsets)])
+        offsets = array("Q", (far[at - _BEYOND] if at >= _BEYOND else at for at in offsets))
+    return names, offsets
+
+
+def _numbers(size: str, raw: bytes) -> array[int]:
+    numbers = array(size, raw)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers
+
+
+def _applied(held: list[bytes], delta: bytes) -> tuple[bytes, Copies]:
+    """The version that a delta makes of the last one held."""
+    base = held[-1]
+    expected, at = _number(delta, 0)
+    size, at = _number(delta, at)
+    if expected != len(base) or size + sum(map(len, held)) > HELD:
+        raise BrokenPackError
+    parts: list[bytes] = []
+    copies: Copies = []
+    done = 0
+    end = len(delta)
+    while at < end:
+        code = delta[at]
+        at += 1
+        if code & 0x80:
+            start = count = 0
+            for bit, shift in _OFFSET:
+                if code & bit:
+                    start |= delta[at] << shift
+                    at += 1
+            for bit, shift in _COUNT:
+                if code & bit:
+                    count |= delta[at] << shift
+                    at += 1
+            count = count or 0x10000
+            parts.append(base[start : start + count])
+            if count >= WORTH:
+                copies.append((done, start, count))
+            done += count
+        elif code:
+            parts.append(delta[at : at + code])
+            at += code
+            done += code
+        if not code or done > size:
+            raise BrokenPackError
+    data = b"".join(parts)
+    if len(data) != size:
+        raise BrokenPackError
+    return data, copies
+
+
+_OFFSET = ((1, 0), (2, 8), (4, 16), (8, 24))
+_COUNT = ((16, 0), (32, 8), (64, 16))
+"""The bytes of a copy's offset and count: the bit that says that one is there, and its shift."""
+
+
+def _number(data: bytes | mmap.mmap, at: int) -> tuple[int, int]:
+    """(a number of seven bits a byte, the lowest first; where it ends)."""
+    number = 0
+    for place in range(_LONGEST):
+        byte = data[at + place]
+        number |= (byte & 0x7F) << 7 * place
+        if not byte & 0x80:
+            return number, at + place + 1
+    raise BrokenPackError
