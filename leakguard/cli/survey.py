@@ -6,16 +6,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from leakguard.blob import Blob, Origin, Unread
 from leakguard.cli.crew import MOST_TASKS, Item, Suspect, Tally, share
 from leakguard.cli.gate import Gate
 from leakguard.cli.progress import Progress
-from leakguard.detect.versions import Seen
 from leakguard.finding import Exposure, Finding, Outcome
 from leakguard.load.pack import open_pack
 from leakguard.read import commits, facts, objects, tree
 from leakguard.read import history as past
+
+if TYPE_CHECKING:
+    from leakguard.detect.versions import Seen
 
 BATCH = 64
 """Files that a reader takes at once."""

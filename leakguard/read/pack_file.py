@@ -232,14 +232,12 @@ def _applied(held: list[bytes], delta: bytes) -> tuple[bytes, Copies]:
         at += 1
         if code & 0x80:
             start = count = 0
-            for bit, shift in _OFFSET:
-                if code & bit:
-                    start |= delta[at] << shift
-                    at += 1
-            for bit, shift in _COUNT:
-                if code & bit:
-                    count |= delta[at] << shift
-                    at += 1
+            for shift in _OFFSET[code & 0x0F]:
+                start |= delta[at] << shift
+                at += 1
+            for shift in _COUNT[code & 0x70]:
+                count |= delta[at] << shift
+                at += 1
             count = count or 0x10000
             parts.append(base[start : start + count])
             if count >= WORTH:
@@ -257,9 +255,9 @@ def _applied(held: list[bytes], delta: bytes) -> tuple[bytes, Copies]:
     return data, copies
 
 
-_OFFSET = ((1, 0), (2, 8), (4, 16), (8, 24))
-_COUNT = ((16, 0), (32, 8), (64, 16))
-"""The bytes of a copy's offset and count: the bit that says that one is there, and its shift."""
+_OFFSET = [[8 * place for place in range(4) if code >> place & 1] for code in range(16)]
+_COUNT = {code << 4: _OFFSET[code] for code in range(8)}
+"""By a copy's code, the bytes of its offset and of its count that are there: their shifts."""
 
 
 def _number(data: bytes | mmap.mmap, at: int) -> tuple[int, int]:
