@@ -190,17 +190,44 @@ def _behind_escape(text: str, *, choice: bool) -> str:
 
 def _sequence(items: list[Item], enough: float, *, outermost: bool = False) -> _Piece:
     out = _Piece()
-    for index, item in enumerate(_loosened(items)):
+    taken: list[Item] = []
+    loosened = list(_loosened(items))
+    for index, item in enumerate(loosened):
         if item[0] is op.ASSERT_NOT and item[1][0] < 0 and (index or not outermost):
             continue  # a look behind spelt as a character may only stand at the very start
+        if item[0] is op.ASSERT and index < len(loosened) - 1:
+            continue  # what is asked for is read once more by what follows
         done = out.bits >= enough and out.literal >= TELLING
         if done and (item[0] is not op.LITERAL or out.run > LONG_LITERAL):
             out.cut = True
             break
-        out.add(_item(item, enough))
+        piece = _item(item, enough)
+        out.add(piece)
+        if piece.text:
+            taken.append(item)
         if out.cut:
             break
+    if outermost and _varies(taken):
+        return _sequence(_ended(taken), enough, outermost=True)
     return out
+
+
+def _varies(items: list[Item]) -> bool:
+    """Whether what ends a sequence may be longer or shorter."""
+    if not items:
+        return False
+    kind, value = items[-1]
+    return kind is _OPTIONAL or (kind in REPEATS and value[0] < value[1])
+
+
+def _ended(items: list[Item]) -> list[Item]:
+    """The sequence without what may be missing at its end, or each of many ends would be a hit."""
+    while _varies(items):
+        kind, value = items[-1]
+        items = items[:-1]
+        if kind is not _OPTIONAL and value[0]:
+            return [*items, (kind, (value[0], value[0], value[2]))]
+    return items
 
 
 def _loosened(items: list[Item]) -> Iterator[Item]:
@@ -315,19 +342,17 @@ def _class(items: Any) -> _Piece:
 
 
 def _assertion(kind: Any, value: tuple[int, Any]) -> _Piece:
-    """A negative look at one character becomes "that character, or the edge"."""
+    """A look at one character becomes that character; a negative one any other, or the edge."""
     direction, body = value
     items = flatten(body.data)
-    if kind is not op.ASSERT_NOT or len(items) != 1:
+    if len(items) != 1 or items[0][0] not in (op.LITERAL, op.IN):
         return _Piece()
     single = items[0]
-    if single[0] is op.LITERAL:
-        refused = frozenset({single[1]})
-    elif single[0] is op.IN:
-        refused = members(single[1])
-    else:
-        return _Piece()
-    allowed = _spell(frozenset(range(256)) - refused)
+    told = frozenset({single[1]}) if single[0] is op.LITERAL else members(single[1])
+    if kind is op.ASSERT:
+        bits = log2(256 / max(1, len(told)))
+        return _Piece(f"[{_spell(told)}]", bits, 1, cut=True) if direction > 0 else _Piece()
+    allowed = _spell(EVERY - told)
     if not allowed:
         return _Piece()
     if direction < 0:

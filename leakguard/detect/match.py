@@ -12,10 +12,10 @@ from leakguard.detect.window import (
     Barren,
     Exact,
     Hints,
+    Shape,
     Window,
     surroundings,
     windows,
-    within,
 )
 from leakguard.globs import matcher
 from leakguard.rule import Rule
@@ -51,7 +51,7 @@ much of it the anchor takes up, see `Anchor`; the fields of its `Hints`."""
 class Book:
     """The rules behind the anchors' numbers."""
 
-    __slots__ = ("_eaches", "_patterns", "_words", "rules", "span", "table")
+    __slots__ = ("_eaches", "_patterns", "_shaped", "_words", "rules", "span", "table")
 
     def __init__(self, rules: Sequence[Rule], table: Sequence[Row]) -> None:
         self.rules = rules
@@ -59,7 +59,8 @@ class Book:
         self.span = max((row[6] for row in table), default=0)  # no anchor takes up more bytes
         self._patterns: dict[int, Exact] = {}
         self._eaches: dict[int, re.Pattern[bytes]] = {}
-        self._words: dict[str, tuple[re.Pattern[bytes], list[tuple[re.Pattern[bytes], Rule]]]] = {}
+        self._shaped: dict[str, list[tuple[Shape, Rule]]] = {}
+        self._words: dict[str, re.Pattern[bytes]] = {}
 
     def of_whole_files(self) -> list[Rule]:
         """The rules that a file's name calls for."""
@@ -77,18 +78,19 @@ class Book:
             self._eaches[rule] = re.compile(self.rules[rule].each.encode())
         return self._eaches[rule]
 
-    def word(
-        self, word: str, rules: tuple[int, ...]
-    ) -> tuple[re.Pattern[bytes], list[tuple[re.Pattern[bytes], Rule]]]:
-        """A service's word, and the rules that it calls for with the shapes of their values."""
+    def shaped(self, word: str, rules: tuple[int, ...]) -> list[tuple[Shape, Rule]]:
+        """The rules that a service's word calls for, with the shapes of their values."""
+        if word not in self._shaped:
+            self._shaped[word] = [
+                (Shape(shape.pattern(rule.value), rule.made_of), rule)
+                for rule in (self.rules[number] for number in rules)
+            ]
+        return self._shaped[word]
+
+    def word(self, word: str) -> re.Pattern[bytes]:
+        """How a service's word is spelt, compiled when a value of the right shape stands near."""
         if word not in self._words:
-            self._words[word] = (
-                re.compile(shape.word_pattern(word).encode()),
-                [
-                    (re.compile(shape.pattern(rule.value).encode()), rule)
-                    for rule in (self.rules[number] for number in rules)
-                ],
-            )
+            self._words[word] = re.compile(shape.word_pattern(word).encode())
         return self._words[word]
 
 
@@ -131,10 +133,10 @@ class Matcher:
                 if depth < MAX_DEPTH:
                     yield from self._encoded(what, data, where, path, depth)
             elif kind == "w":
-                spelt, shaped = self._book.word(what, rules)
+                shaped = self._book.shaped(what, rules)
                 shaped = [entry for entry in shaped if looks_in(entry[1], path)]
                 for window in windows([end + shape.AHEAD for end in where], left, 0, width):
-                    yield from self._near(what, spelt, shaped, data, window)
+                    yield from self._near(what, shaped, data, window)
             elif looks_in(self._book.rules[rules[0]], path):
                 for window in windows(where, left, near, width):
                     yield from self._exact(rules[0], hints, data, window)
@@ -180,17 +182,17 @@ class Matcher:
     def _near(
         self,
         word: str,
-        spelt: re.Pattern[bytes],
-        shaped: list[tuple[re.Pattern[bytes], Rule]],
+        shaped: list[tuple[Shape, Rule]],
         data: bytes,
         window: Window,
     ) -> Iterator[Match]:
         """Values of the right shape around a service's word."""
-        for pattern, rule in shaped:
+        for form, rule in shaped:
             with self._guard(rule):
-                values = list(within(pattern, data, window))
+                values = list(form.within(data, window))
             for match in values:
                 start, end = span = match.span("secret")
+                spelt = self._book.word(word)
                 told = shape.Surroundings(data, start, end).tells(spelt, word, rule.keys)
                 if told:
                     weak = told == shape.NAMED

@@ -5,10 +5,13 @@ from __future__ import annotations
 from re import _constants as op  # type: ignore[attr-defined]
 from typing import Any
 
-from leakguard.detect.syntax import FEW, Item, children, flatten, members, parse
+from leakguard.detect.syntax import EVERY, FEW, Item, children, flatten, members, parse
 from leakguard.detect.window import Hints
 
 MOST_OPENINGS = 96
+
+FEWEST = 16
+"""A run of fewer characters of some kind is no sign of anything."""
 
 
 def hints(pattern: str) -> Hints:
@@ -18,6 +21,33 @@ def hints(pattern: str) -> Hints:
     caseless = tree.state.flags & op.SRE_FLAG_IGNORECASE
     behind = _behind(tree.data) if "(?<" in pattern else Hints().behind
     return Hints(_begins(items), "" if caseless else _contained(items), behind)
+
+
+def made_of(pattern: str) -> tuple[str, int]:
+    """The characters that all matches are made of, and how many a match has at least; no
+    characters where that would not tell a match from any other text.
+    """
+    tree = parse(pattern)
+    least = int(tree.getwidth()[0])
+    found = _alphabet(tree.data)
+    if least < FEWEST or len(found) > 128:
+        return "", 0
+    return bytes(sorted(found)).decode("latin-1"), least
+
+
+def _alphabet(items: Any) -> frozenset[int]:
+    found: frozenset[int] = frozenset()
+    for kind, value in items:
+        if kind is op.LITERAL:
+            found |= {value}
+        elif kind is op.IN:
+            found |= members(value)
+        elif kind in (op.ANY, op.NOT_LITERAL):
+            return EVERY
+        elif kind not in (op.ASSERT, op.ASSERT_NOT):  # a back-reference adds nothing new
+            found = found.union(*(_alphabet(child.data) for child in children(kind, value)))
+    spelt = bytes(found).swapcase()
+    return found.union(spelt)  # whether the case counts or not
 
 
 def _begins(items: list[Item]) -> tuple[str, ...]:

@@ -71,6 +71,43 @@ class Exact:
             at = start - low + 1
 
 
+class Shape:
+    """What a value looks like, ready to be tried on windows."""
+
+    __slots__ = ("_least", "_mark", "_pattern", "_table")
+
+    def __init__(self, pattern: str, made_of: tuple[str, int]) -> None:
+        """`made_of` as `openings.made_of` says, or nothing known."""
+        characters, self._least = made_of
+        self._pattern = re.compile(pattern.encode())
+        self._table = bytes(chr(byte) in characters for byte in range(256))
+        self._mark = b"\1" * self._least
+
+    def within(self, data: bytes, window: Window) -> Iterator[re.Match[bytes]]:
+        """The matches that begin in the window, one after the other.
+
+        Only runs of its characters that are long enough are tried: to find those is
+        many times faster than a search.
+        """
+        low, last, high = window
+        if not self._least:
+            yield from within(self._pattern, data, window)
+            return
+        for start, stop in self._runs(data[low:high]):
+            until = min(last, low + stop - self._least)
+            to = min(high, low + stop + LOOKAHEAD)
+            yield from within(self._pattern, data, (low + start, until, to))
+
+    def _runs(self, text: bytes) -> Iterator[tuple[int, int]]:
+        marked = text.translate(self._table)
+        start = marked.find(self._mark)
+        while start >= 0:
+            stop = marked.find(b"\0", start + self._least)
+            stop = len(marked) if stop < 0 else stop
+            yield start, stop
+            start = marked.find(self._mark, stop)
+
+
 _FLAGS = re.compile(r"\(\?[a-z]+\)")
 _EDGE = re.compile(r"\\b|\(\?<!(?:\[(?:[^\]\\]|\\.)+\]|[^()])\)")
 

@@ -206,6 +206,8 @@ class _Rules(Sequence[Rule]):
 
 def _plain(rule: Rule) -> dict[str, Any]:
     """A rule as JSON holds it, its paths ready to be matched, without what only its checks need."""
+    from leakguard.detect import openings, shape
+
     return {
         **rule._asdict(),
         "companions": [half._asdict() for half in rule.companions],
@@ -214,6 +216,7 @@ def _plain(rule: Rule) -> dict[str, Any]:
         "examples": (),
         "negatives": (),
         "paths_expression": globs.expression(rule.paths) if rule.paths else "",
+        "made_of": openings.made_of(shape.pattern(rule.value)) if rule.value else ("", 0),
     }
 
 

@@ -168,3 +168,16 @@ def test_a_repeat_where_one_byte_decides_is_harmless(pattern: str) -> None:
 
 def test_no_bundled_pattern_is_explosive(rules: list[Rule]) -> None:
     assert [rule.id for rule in rules if rule.pattern and explosive(rule.pattern)] == []
+
+
+def test_what_may_be_missing_at_its_end_is_left_out() -> None:
+    assert derive(r"acme_[0-9]{8,20}").expression.endswith("{8,8}")
+    assert derive(r"acme_[0-9]{8}[a-z]?\s{0,4}") == derive(r"acme_[0-9]{8}(?:[a-z]?\s{0,4})")
+    assert re.findall(derive(r"acme_[0-9]{8,20}(?:-[a-z]{2})?").expression, "acme_" + "1" * 12)
+
+
+def test_a_character_that_must_follow_is_part_of_it() -> None:
+    found = derive(r"(?:password(?=[ \t])|passphrase(?==))")
+    assert re.search(found.expression, "password to")
+    assert not re.search(found.expression, "passwords and passphrases")
+    assert found.span >= len("passphrase=")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from leakguard.blob import Blob, Origin
 from leakguard.cli.rules_check import complete
-from leakguard.detect import anchor, danger, prefilter, shape
+from leakguard.detect import anchor, danger, openings, prefilter, shape
 from leakguard.detect.match import Book, Matcher
 from leakguard.detect.scanner import Scanner
 from leakguard.detect.window import after_escape
@@ -80,7 +80,7 @@ def test_windows_give_exactly_what_the_pattern_gives_on_the_whole_text(data: st.
 @settings(max_examples=2 * settings().max_examples)
 @given(
     st.sampled_from(
-        ["hex:8", "alnum:6-9", "base64:12", "base64url:10", "uuid", "/[a-c]{3}-[0-9]{4}/"]
+        ["hex:8", "hex:20", "alnum:6-9", "alnum:16-20", "base64:24", "uuid", "/[a-c]{3}-[0-9]{4}/"]
     ),
     st.sampled_from(["acme", "dd", "new acme", "pat", "acmecorp"]),
     st.booleans(),
@@ -89,7 +89,8 @@ def test_windows_give_exactly_what_the_pattern_gives_on_the_whole_text(data: st.
 def test_values_near_a_word_are_the_ones_found_by_looking_at_every_value(
     form: str, word: str, keyed: bool, data: st.DataObject
 ) -> None:
-    rule = acme(value=form, words=(word,), keys=("key",) if keyed else ())
+    made_of = openings.made_of(shape.pattern(form))
+    rule = acme(value=form, made_of=made_of, words=(word,), keys=("key",) if keyed else ())
     recipe = "{{uuid}}" if form == "uuid" else f"{{{{{form}}}}}"
     if form.startswith("/"):
         recipe = "{{hex:3}}-{{digits:4}}"
