@@ -21,6 +21,7 @@ import make_log
 import make_repos
 import measure
 import peers
+import real_source
 import tables
 from measure import Command, Sample
 from peers import Job, Tool
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
 
     from make_repos import Repo
 
-CASES = ("hook", "tree", "history", "logs", "first", "growth")
-RUNS = {"hook": 15, "tree": 5, "history": 3, "logs": 5, "first": 5, "growth": 3}
-QUICK_RUNS = {"hook": 5, "tree": 2, "history": 2, "logs": 2, "first": 2, "growth": 1}
+CASES = ("hook", "tree", "source", "history", "logs", "first", "growth")
+RUNS = {"hook": 15, "tree": 5, "source": 5, "history": 3, "logs": 5, "first": 5, "growth": 3}
+QUICK_RUNS = {
+    "hook": 5, "tree": 2, "source": 2, "history": 2, "logs": 2, "first": 2, "growth": 1
+}  # fmt: skip
 SLOW_SECONDS = 20  # a tool that takes longer is run less often
 SLOW_RUNS = 2
 GROWTH_TOOLS = (peers.LEAKGUARD.name, peers.FLOOR, peers.FLOOR_UNORDERED)
@@ -149,6 +152,19 @@ class Bench:
         repo = self.repo(10)
         title = f"tree: {repo.tree_files} files, {repo.tree_bytes / 1e6:.1f} MB"
         return Table("tree", title, self.race("tree", list(self.contenders(Job.TREE, 10))))
+
+    def source(self) -> Table:
+        """Measure source that people wrote."""
+        source = real_source.ensure(self.folder)
+        entrants = []
+        for tool in self.tools:
+            command = order(tool, Job.TREE, source.path)
+            if command is not None:
+                given = lambda command=command: command  # noqa: E731 - bound now
+                proof = self.proof(tool, Job.TREE)
+                entrants.append(Contender(tool.name, tool, given, source.bytes / 1e6, proof))
+        title = f"source: Python's library, {source.files} files, {source.bytes / 1e6:.1f} MB"
+        return Table("source", title, self.race("source", entrants))
 
     def history(self) -> Table:
         """Measure every version of every file."""
