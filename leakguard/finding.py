@@ -127,10 +127,12 @@ class Finding:
 
 
 def preview(rule: Rule, secret: Secret) -> str:
-    """The rule's public prefix plus a mask of fixed width.
+    """The rule's public prefix plus a mask of fixed width; a command that a finder found, as it is.
 
     The prefix is shown only when the value really begins with it.
     """
+    if rule.finder:
+        return secret.reveal().decode("utf-8", "replace")
     prefix = rule.public_prefix
     if prefix and secret.reveal().startswith(prefix.encode()):
         return prefix + MASK

@@ -96,12 +96,14 @@ def _fill(what: str, rng: Random) -> str:
         from leakguard.seed_phrase import phrase  # thousands of words
 
         return phrase(rng.randbytes(int(rest) * 4 // 3))
+    if name == "braces":
+        return f"{{{{ {rest} }}}}"
     if name == "b64":
         inner = _INNER.sub(lambda found: _fill(found[1], rng), rest)
         return base64.b64encode(inner.encode()).decode()
     raise ValueError(
         f"unknown recipe {{{{{what}}}}}; one of: {', '.join(sorted(ALPHABETS))}, "
-        "uuid, jwt, pem, phrase, b64, checksum"
+        "uuid, jwt, pem, phrase, b64, braces, checksum"
     )
 
 

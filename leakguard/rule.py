@@ -110,6 +110,7 @@ class Rule(NamedTuple):
     supersedes: tuple[str, ...] = ()
     each: str = ""
     decode: str = ""
+    finder: str = ""  # what finds it where no pattern can: code of ours, by its name
     same_as: str = ""
     fix: str = ""
     verify: Mapping[str, object] = MappingProxyType({})

@@ -1,4 +1,4 @@
-// .teamcity/settings.kts
+// .teamcity/settings.kts; written from the documentation of the DSL, not compiled
 import jetbrains.buildServer.configs.kotlin.*
 import jetbrains.buildServer.configs.kotlin.buildFeatures.xmlReport
 import jetbrains.buildServer.configs.kotlin.buildSteps.script

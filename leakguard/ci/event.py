@@ -54,7 +54,8 @@ class Event:
     @property
     def title(self) -> str:
         """`pull request 12 from a fork`: what it is in words."""
-        return (self.what or self.kind.value) + (" from a fork" if self.fork else "")
+        what = self.what.strip() or self.kind.value  # a service may not say the number
+        return what + (" from a fork" if self.fork else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,13 +62,20 @@ def find(event: Event, top: str, line: str, *, may_fetch: bool) -> Span:
             cause = f"{problem.message}: {problem.cause}"
     if isinstance(found, Missing):
         raise UnreadError(
-            f"the commits of {event.title} are not all here: {found.why}",
-            *((line,) if line else ("git fetch --unshallow",)),
+            f"{event.title}: not all commits are here: {found.why}",
+            line or _way_out(top),
             *(() if may_fetch else ("or let leakguard fetch them: leakguard ci --deepen",)),
             "unread is not clean, so this counts as a failure",
             cause=cause,
         )
     return found
+
+
+def _way_out(top: str) -> str:
+    """What a person does who has no pipeline to change."""
+    if is_shallow(top):
+        return "git fetch --unshallow"
+    return f"is the name right? what only the remote has comes with git fetch {remote(top)}"
 
 
 def look(event: Event, top: str) -> Span | Missing:

@@ -15,12 +15,14 @@ from leakguard.cli.gate import Gate
 from leakguard.cli.watchdog import Watchdog
 from leakguard.detect import prefilter
 from leakguard.detect.known import SHORTEST, Known
-from leakguard.detect.mask import Masker, Sight
+from leakguard.detect.mask import Masker
+from leakguard.detect.sight import Sight
 from leakguard.errors import UsageError
 from leakguard.finding import Exposure, Outcome
 from leakguard.load.pack import open_pack
 from leakguard.read import repository
 from leakguard.report import FORMATS
+from leakguard.report.style import clean
 from leakguard.secret import Secret
 
 
@@ -90,8 +92,14 @@ def command(
 
 
 def _values(names: tuple[str, ...], environment: Mapping[str, str], known: Known) -> list[Secret]:
-    """The values of the variables that `names` (or patterns) mean; those too short are told of."""
+    """The values of the variables that `names` (or patterns) mean.
+
+    Told of are those that are too short, and names that mean nothing: a slip would leak.
+    """
     found: dict[Secret, None] = {}
+    for pattern in names:
+        if not any(_fits(name, pattern) for name in environment):
+            _warn(f"no variable {clean(pattern)} is set, so nothing of it is masked")
     for name, value in sorted(environment.items()):
         if not value or not any(_fits(name, pattern) for pattern in names):
             continue
@@ -99,11 +107,12 @@ def _values(names: tuple[str, ...], environment: Mapping[str, str], known: Known
         if known.add(secret):
             found[secret] = None
         else:
-            console.show(
-                f"warning: {name} has less than {SHORTEST} bytes, so it is not masked\n",
-                sys.stderr,
-            )
+            _warn(f"{clean(name)} has less than {SHORTEST} bytes, so it is not masked")
     return list(found)
+
+
+def _warn(what: str) -> None:
+    console.show(f"warning: {what}\n", sys.stderr)
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
 from leakguard.blob import Blob, Origin, Unread
 from leakguard.cli.crew import Tally
 from leakguard.errors import UnreadError
 from leakguard.read import ci_log, ci_log_dump, ci_log_files
+from leakguard.read.ci_log import Steps
 from leakguard.read.ci_log_files import Log
 from leakguard.read.ci_log_views import View, views
 
@@ -128,7 +130,10 @@ class LogReader:
 
 
 def _contents(file: BinaryIO, name: str) -> Iterator[Log | Blob | Unread]:
-    return ci_log_files.opened(file, Origin(ci_log_files.KIND, name))
+    origin = Origin(ci_log_files.KIND, name)
+    several = ci_log_files.opened(file, origin)
+    first = next(several, None)
+    return chain([first], several) if first else iter([Log(origin, (), Steps())])  # empty
 
 
 def _of(view: View, origin: Origin) -> Blob:

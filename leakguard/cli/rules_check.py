@@ -133,11 +133,11 @@ class _Proof:
     def alone(self, rule: Rule) -> Scanner:
         """A scanner for one rule; to compile a database for each would take minutes."""
         rows = self._rows.get(rule.id, [])
-        table: list[Row] = [row for row in self._book.table if row[0] != "f"]
+        table: list[Row] = [row for row in self._book.table if row[0] not in "fc"]
         for number in rows:
             found = self._book.table[number]
             row: Row = (found[0], found[1], (0,), *found[3:])
-            if row[0] == "f":
+            if row[0] in "fc":
                 table.append(row)
             else:
                 table[number] = row
@@ -240,6 +240,8 @@ def _explained(candidates: list[Candidate], rule: Rule) -> set[str]:
 
 def _worn(alone: Scanner, rule: Rule, text: str, path: str) -> list[tuple[str, bytes]]:
     """Every dress of an example; more of one whose value is found without its surroundings."""
+    if rule.finder:
+        return []  # it is about a file of one form
     worn = dresses(text, context=bool(rule.value or rule.generic), whole=is_whole(rule))
     if rule.value or rule.generic or rule.paths or rule.each:
         return worn
@@ -307,7 +309,8 @@ def _speed(rule: Rule, examples: list[str]) -> list[Problem]:
 
     texts = [text.encode() for text in examples[:2]]
     units = {unit for raw in texts for unit in (raw, raw[: max(4, len(raw) // 2)], raw[:6])}
-    for source in filter(None, (rule.pattern or shape.pattern(rule.value), rule.each)):
+    valued = shape.pattern(rule.value) if rule.value else ""
+    for source in filter(None, (rule.pattern or valued, rule.each)):
         pattern = re.compile(source.encode())
         for unit in sorted(units):
             data = (unit * (65_536 // len(unit) + 1))[:65_536]

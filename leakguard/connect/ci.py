@@ -37,6 +37,6 @@ def delete(case: Case, client: Client) -> list[Deleted]:
     """Ask for every deletion of the case; one that fails does not keep the others."""
     found = []
     for one in case.deletable:
-        done, detail = client.delete(one.method, one.url)
+        done, detail = client.delete(one)
         found.append(Deleted(one.what, done, detail))
     return found

@@ -22,11 +22,14 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Deletable:
-    """Something that one request deletes; `what` in words."""
+    """Something that one request deletes; `what` in words. `gone` is an address that is not there
+    any more afterwards, for a service whose answer does not tell.
+    """
 
     what: str
     method: str
     url: str
+    gone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from leakguard.connect.address import origin
 from leakguard.connect.fetched import Case, Deletable
-from leakguard.connect.http import Client, origin
+from leakguard.connect.http import Client
 from leakguard.connect.save import Saver
 from leakguard.errors import UnreadError, UsageError
 from leakguard.secret import Secret

@@ -11,19 +11,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+import json
 import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 from requests.auth import AuthBase
 
 from leakguard import __version__
-from leakguard.connect.fetched import Fetched
+from leakguard.connect.address import bare, origin
+from leakguard.connect.fetched import Deletable, Fetched
+from leakguard.connect.part import OddRangeError, Part
 from leakguard.errors import UnreadError, UsageError
 from leakguard.secret import Secret
 
@@ -44,6 +45,7 @@ _BROKEN = (
     requests.exceptions.Timeout,
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
+    OddRangeError,
 )
 _LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -71,24 +73,6 @@ class _Header(AuthBase):
         if self._value is not None:
             request.headers[self._name] = self._value.reveal().decode("latin-1")
         return request
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port: what a token belongs to. Raises UsageError."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("https", "http") or not parts.hostname or port == -1:
-        raise UsageError(f"{bare(url)!r} is no web address", "write it as https://host/...")
-    return parts.scheme, parts.hostname.lower(), port or (443 if parts.scheme == "https" else 80)
-
-
-def bare(url: str) -> str:
-    """An address that may be shown: without user, query and fragment."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class Client:
@@ -146,23 +130,32 @@ class Client:
             link = response.links.get("next", {}).get("url")
             following = urljoin(following, link) if link else None
 
-    def delete(self, method: str, url: str) -> tuple[bool, str]:
+    def delete(self, one: Deletable) -> tuple[bool, str]:
         """Ask for a deletion once more than needed rather than never: (done, detail)."""
         try:
-            response = self._send(method, url, {})
+            response = self._send(one.method, one.url, {})
+            response.close()
+            if response.is_redirect and one.gone:  # a form's answer, whatever came of it
+                done = self._is_gone(one.gone)
+                return done, "" if done else "it is still there"
         except UnreadError as problem:
             return False, f"{problem.message}; look whether it is still there"
-        with response:
-            if response.ok or response.status_code in (404, 410):
-                return True, "" if response.ok else "it was not there any more"
-            return False, f"HTTP {response.status_code}; {self._refused(response)}"
+        if response.is_redirect:
+            return False, "the service leads elsewhere; use its own address"
+        if response.ok or response.status_code in (404, 410):
+            return True, "" if response.ok else "it was not there any more"
+        return False, f"HTTP {response.status_code}; {self._refused(response)}"
+
+    def _is_gone(self, url: str) -> bool:
+        with self._send("GET", url, {}) as response:
+            return response.status_code in (404, 410)
 
     def download(self, url: str, path: str, name: str, limit: int) -> Fetched:
         """Save what `url` gives as `path`; a part that lies there from before is gone on with.
 
         Raises TooLargeError, GoneError or UnreadError.
         """
-        part = _Part(path)
+        part = Part(path)
         failures = 0
         while True:
             before = part.size
@@ -181,7 +174,7 @@ class Client:
                 )
             self._wait(min(2.0**failures, 30.0), url)
 
-    def _fill(self, url: str, part: _Part, limit: int) -> bool:
+    def _fill(self, url: str, part: Part, limit: int) -> bool:
         """Append to `part`; whether it is complete as far as the service says."""
         headers = {"Accept-Encoding": "identity", **part.condition()}
         response = self._send("GET", url, headers)
@@ -190,7 +183,7 @@ class Client:
                 part.restart("")
                 return False
             self._ok(response, url)
-            total = part.begin(response)
+            total = part.begin(response.status_code, response.headers)
             if total > limit:
                 raise TooLargeError(total)
             with open(part.path, "ab") as file:
@@ -218,8 +211,6 @@ class Client:
                 raise UnreadError(f"{bare(url)}: the answer broke off",
                                   cause=type(error).__name__) from None  # fmt: skip
         try:
-            import json
-
             return json.loads(held)
         except (ValueError, RecursionError):
             raise UnreadError(
@@ -283,7 +274,7 @@ class Client:
                 method, url, headers=headers, auth=self._token if at_home else _Header(),
                 allow_redirects=False, stream=True, timeout=TIMEOUT,
             )  # fmt: skip
-            if not response.is_redirect:
+            if not response.is_redirect or method != "GET":
                 return response
             target = urljoin(url, response.headers["location"])
             response.close()
@@ -293,8 +284,6 @@ class Client:
                 raise UnreadError(f"{bare(url)} leads to no web address") from None
             if scheme != "https" and host not in _LOCAL:
                 raise UnreadError(f"{bare(url)} leads to plain http, which is not followed")
-            if method != "GET":
-                raise UnreadError(f"{bare(url)} leads elsewhere", "use the service's own address")
             url = target
         raise UnreadError(f"{bare(url)}: more than {REDIRECTS} redirects")
 
@@ -330,62 +319,3 @@ class Client:
             )
         self._waited += seconds
         self._sleep(seconds)
-
-
-class _Part:
-    """A file that is being downloaded, and what says that its rest is still the same."""
-
-    def __init__(self, path: str) -> None:
-        self._whole = path
-        self.path = f"{path}.part"
-        self._mark = f"{path}.mark"
-        self._validator = ""
-        if os.path.exists(self.path) and os.path.exists(self._mark):
-            with open(self._mark, encoding="latin-1") as file:
-                self._validator = file.read(1000)
-            self.size = os.path.getsize(self.path)
-        else:
-            self.restart("")
-
-    def restart(self, validator: str) -> None:
-        """Begin anew; only the owner may read the file."""
-        for name, text in ((self.path, ""), (self._mark, validator)):
-            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(handle, "w", encoding="latin-1", errors="replace") as file:
-                file.write(text)
-        self._validator = validator
-        self.size = 0
-
-    def condition(self) -> dict[str, str]:
-        """The headers that ask for the rest, if there is a part that can be trusted."""
-        if not self.size or not self._validator:
-            return {}
-        return {"Range": f"bytes={self.size}-", "If-Range": self._validator}
-
-    def begin(self, response: requests.Response) -> int:
-        """Make ready for the body; the size of the whole, or -1."""
-        said = response.headers.get("content-range", "")
-        if response.status_code == 206 and said.startswith(f"bytes {self.size}-"):
-            total = said.rpartition("/")[2]
-            return int(total) if total.isdigit() else -1
-        if response.status_code == 206:
-            self.restart("")
-            raise requests.exceptions.ChunkedEncodingError("a range nobody asked for")
-        headers = response.headers
-        if headers.get("content-encoding", "identity") != "identity":
-            self.restart("")  # what arrives is not what the lengths speak of
-            return -1
-        tag = headers.get("etag", "")
-        self.restart("" if tag.startswith("W/") else tag or headers.get("last-modified", ""))
-        length = headers.get("content-length", "")
-        return int(length) if length.isdigit() else -1
-
-    def done(self, name: str) -> Fetched:
-        """The finished file under its own name, with its hash."""
-        digest = hashlib.sha256()
-        with open(self.path, "rb") as file:
-            while piece := file.read(64 * PART):
-                digest.update(piece)
-        os.replace(self.path, self._whole)
-        os.unlink(self._mark)
-        return Fetched(name, self._whole, self.size, digest.hexdigest())

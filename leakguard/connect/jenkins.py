@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from leakguard.connect.address import bare, origin
 from leakguard.connect.fetched import Case, Deletable
-from leakguard.connect.http import Client, bare, origin
+from leakguard.connect.http import Client
 from leakguard.connect.save import Saver
 from leakguard.errors import UnreadError, UsageError
 from leakguard.secret import Secret
@@ -62,8 +63,10 @@ class Jenkins:
             name = f"artifact-{path.replace('/', '-')}"
             saver.save(self.client, case, f"{self._base}/artifact/{quote(path)}", name)
         case.deletable.append(
-            Deletable(f"build {self._number}, its log and artifacts", "POST",
-                      f"{self._base}/doDelete")
+            Deletable(
+                f"build {self._number}, its log and artifacts", "POST", f"{self._base}/doDelete",
+                gone=f"{self._base}/api/json?tree=number",  # it answers by leading to the job
+            )
         )  # fmt: skip
         return case
 

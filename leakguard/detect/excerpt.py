@@ -30,6 +30,8 @@ def excerpt(data: bytes, span: tuple[int, int], others: list[tuple[int, int]], r
     before = _RANDOM_RUN.sub(MASK, before).lstrip()
     if len(before) > BEFORE:
         before = "..." + before[-BEFORE:]
+    if rule.finder:  # a command, not a value; what it is given may be one
+        return before + data[start:end].decode("utf-8", "replace")
     shown = rule.public_prefix if data[start:end].startswith(rule.public_prefix.encode()) else ""
     closing = _CLOSING.match(data[end : end + 6].decode("latin-1"))
     return before + shown + MASK + (closing.group() if closing else "")

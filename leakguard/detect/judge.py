@@ -107,6 +107,8 @@ def weigh(match: Match, path: str, data: bytes) -> Weighed | None:
         return None
     evidence = [_seen(match)]
     confidence = rule.confidence
+    if rule.finder:
+        return Weighed(match, confidence, rule.severity, tuple(evidence))
     if rule.checksum:
         fits = CHECKSUMS[rule.checksum].check(match.value)
         if not fits and not _perhaps(rule, match.value):
@@ -172,6 +174,8 @@ def _seen(match: Match) -> Evidence:
     how = f"in {' in '.join(match.decoded)}" if match.decoded else "as it stands"
     if match.service:
         return Evidence("words", f"{match.service!r} stands near by; value {how}")
+    if match.rule.finder:
+        return Evidence("step", "it shows what it holds by construction")
     if not match.rule.pattern:  # a foreign detector's
         return Evidence("plugin", f"found by {match.rule.name}")
     return Evidence("pattern", f"matches the format of {match.rule.id}, {how}")

@@ -14,16 +14,14 @@ back afterwards. Time is passed in; nothing here reads, writes or waits.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from leakguard.blob import Blob, Origin
+from leakguard.detect.armour import KEY, open_key, unended
 from leakguard.detect.known import Known
-from leakguard.detect.match import Book, Guard
-from leakguard.detect.scanner import Scanner
-from leakguard.detect.shape import AHEAD
-from leakguard.detect.window import LOOKAHEAD
+from leakguard.detect.sight import Sight
+from leakguard.detect.uncoloured import ESCAPE, Uncoloured
 from leakguard.finding import Candidate
 from leakguard.rule import Rule
 from leakguard.secret import MASK, Secret
@@ -49,19 +47,7 @@ LEARNED = 100
 LEARNED_LENGTH = 8
 """Only values of this length or more: a short one may be a word."""
 
-_ESCAPE = re.compile(
-    rb"\x1b(?:\[[0-?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)"
-    rb"|[()][0-9A-B]|[=>78DEHMc])"
-)
 _LINE = re.compile(rb"[^\r\n]+")
-_KEY = b"PRIVATE KEY"
-_ARMOUR = re.compile(
-    rb"-----(?P<edge>BEGIN|END) (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-)
-_BODY = re.compile(
-    rb"(?:[ \t]{0,40}(?:[A-Za-z0-9+/=]{40,80}|[A-Za-z-]{1,40}: [^\r\n]{0,100})?\r?\n)*+"
-    rb"[ \t]{0,40}(?:[A-Za-z0-9+/=]{1,80}\r?\n?\Z)?"
-)
 _NAMED = re.compile(
     rb"(?:pass|pwd|secret|token|key|auth|bearer|credential)[\w.-]{0,40}[\"']?"
     rb"(?:\s{0,3}[:=]\s{0,3}|\s)[\"']?(?P<value>[^\s\"':=][^\s\"']{0,4096})$",
@@ -70,98 +56,6 @@ _NAMED = re.compile(
 _RANDOM = re.compile(rb"(?<![\w+/=])(?=[A-Za-z+/_=]{0,64}[0-9])(?P<value>[\w+/=]{16,4096})$")
 _TAIL_LINE = 4200
 """What is looked at of an unfinished line to tell whether a secret begins there."""
-
-
-class Sight:
-    """All rules, on a text whose beginning was looked at before."""
-
-    def __init__(
-        self,
-        book: Book,
-        scan: Callable[[bytes], list[tuple[int, int]]],
-        guard: Guard,
-        prefixes: Iterable[str] = (),
-    ) -> None:
-        """`prefixes` are the public prefixes of the rules, for who has them at hand."""
-        self._book = book
-        self._prefixes = prefixes
-        self._scan_all = scan
-        self._scanner = Scanner(book, self._scan, guard)
-        self._text = b""
-        self._floor = self._line = 0
-
-    def look(self, blob: Blob, floor: int) -> list[Candidate]:
-        """The candidates that reach beyond `floor`; others may be left out."""
-        self._text, self._floor = blob.data, floor
-        self._line = blob.data.rfind(b"\n", 0, floor) + 1
-        found = self._scanner.look(blob)
-        self._text = b""
-        return [one for one in found if one.span[1] > floor]
-
-    def _scan(self, text: bytes) -> list[tuple[int, int]]:
-        hits = self._scan_all(text)
-        if text is not self._text or not self._floor:
-            return hits
-        return [hit for hit in hits if self._reaches(*hit)]
-
-    def _reaches(self, number: int, end: int) -> bool:
-        """Whether what a hit calls for could end in the new part of the text."""
-        kind, what, _, _, near, width, *_ = self._book.table[number]
-        if kind == "d":
-            return end > self._line or what.startswith(("base64", "hex"))  # these may be wrapped
-        begin = end + AHEAD if kind == "w" else end - near
-        return begin + width + LOOKAHEAD > self._floor
-
-    def beginnings(self) -> re.Pattern[bytes]:
-        """What ends with the public prefix of a rule and what followed it so far."""
-        given = self._prefixes or [rule.public_prefix for rule in self._book.rules]
-        telling = {
-            prefix
-            for prefix in given
-            if len(prefix) > 2 and not (prefix.isalpha() and prefix.islower())  # a word
-        }
-        spelt = "|".join(sorted(map(re.escape, telling), key=len, reverse=True)) or "(?!)"
-        return re.compile(rf"(?<![A-Za-z0-9])(?P<value>(?:{spelt})[\w.+/=:-]{{0,4096}})$".encode())
-
-
-class _View:
-    """A text without its sequences for the terminal, and the way back."""
-
-    def __init__(self, data: bytes) -> None:
-        self.text = data
-        self._texts: list[int] = []
-        self._sources: list[int] = []
-        if b"\x1b" in data:
-            self._strip(data)
-
-    def _strip(self, data: bytes) -> None:
-        parts: list[bytes] = []
-        at = size = 0
-        for found in _ESCAPE.finditer(data):
-            parts.append(data[at : found.start()])
-            size += found.start() - at
-            at = found.end()
-            self._texts.append(size)
-            self._sources.append(at)
-        parts.append(data[at:])
-        self.text = b"".join(parts)
-
-    def source(self, offset: int) -> int:
-        """Where the character at `offset` of the text stands in the data."""
-        last = bisect_right(self._texts, offset) - 1
-        return offset if last < 0 else self._sources[last] + offset - self._texts[last]
-
-    def inward(self, offset: int) -> int:
-        """How much text stands before an offset of the data."""
-        last = bisect_right(self._sources, offset) - 1
-        if last < 0:
-            return min(offset, self._texts[0]) if self._texts else offset
-        here = self._texts[last] + offset - self._sources[last]
-        return min(here, self._texts[last + 1]) if last + 1 < len(self._texts) else here
-
-    def span(self, start: int, stop: int) -> tuple[int, int]:
-        """The stretch of the data that `text[start:stop]` came from, sequences inside it too."""
-        return self.source(start), self.source(stop - 1) + 1
 
 
 class Commands:
@@ -226,8 +120,8 @@ class Masker:
         if self._done == len(self._buffer) or self._held:
             self._since, self._held = now, False
         self._last = now
-        seam = self._buffer[-len(_KEY) :]
-        self._keys = self._keys or _KEY in data or _KEY in seam + data[: len(_KEY)]
+        seam = self._buffer[-len(KEY) :]
+        self._keys = self._keys or KEY in data or KEY in seam + data[: len(KEY)]
         self._buffer += data
         end = self._complete()
         if end <= self._done:
@@ -264,27 +158,16 @@ class Masker:
         end = max(data.rfind(b"\n", self._done), data.rfind(b"\r", self._done)) + 1
         if len(data) - max(end, self._done) > LONGEST:
             end = len(data) - TAIL
-        opened = self._open_armour(data)
+        opened = self._open_key()
         return opened if 0 <= opened < end else end
 
-    def _open_armour(self, data: bytes) -> int:
-        """Where the line begins on which a private key opens that may still go on; -1 if none."""
-        if not self._keys:
-            return -1
-        found = None
-        for found in _ARMOUR.finditer(data):  # noqa: B007 - the last one counts
-            pass
-        if found is None or found["edge"] == b"END" or len(data) - found.end() > LONGEST:
-            return -1
-        body = _BODY.match(data, found.end())
-        if body is None or body.end() < len(data):
-            return -1
-        return data.rfind(b"\n", 0, found.start()) + 1
+    def _open_key(self) -> int:
+        return open_key(self._buffer, LONGEST) if self._keys else -1
 
     def _doubtful(self) -> int:
         """How many bytes at the end may be the beginning of a secret."""
         data = self._buffer
-        opened = self._open_armour(data)
+        opened = self._open_key()
         if opened >= 0:
             return len(data) - max(opened, self._done)
         line = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
@@ -302,7 +185,7 @@ class Masker:
         """Pass on what waits up to `end`, or less where a secret there may go on."""
         if end <= self._done:
             return b""
-        view = _View(self._buffer)
+        view = Uncoloured(self._buffer)
         floor = view.inward(self._done)
         exempt = self._exempt(view.text, floor)
         found = [one for one in self._candidates(view.text, floor) if not _in(one.span, exempt)]
@@ -340,7 +223,7 @@ class Masker:
             self._learn(one)
         yield from ((low, high) for low, high in self._known.spans(text) if high > floor)
         if self._keys:
-            yield from _unended(text, floor)
+            yield from unended(text, floor)
 
     def _learn(self, one: Candidate) -> None:
         """A value that was found is masked from now on wherever it stands."""
@@ -352,7 +235,7 @@ class Masker:
             self._learned += 1
             self._known.add(secret)
 
-    def _report(self, found: list[Candidate], view: _View, end: int) -> None:
+    def _report(self, found: list[Candidate], view: Uncoloured, end: int) -> None:
         for one in found:
             start = view.source(one.span[0])
             key = (one.rule.id, self._start + start)
@@ -381,17 +264,17 @@ class Masker:
         if self._done < 2 * CONTEXT:
             return
         cut = self._done - CONTEXT
-        opened = self._open_armour(self._buffer)
+        opened = self._open_key()
         cut = cut if opened < 0 else min(cut, opened)
         cut = (self._buffer.find(b"\n", cut, self._done) + 1) or cut
         gone, self._buffer = self._buffer[:cut], self._buffer[cut:]
         newlines = gone.count(b"\n")
-        left = _ESCAPE.sub(b"", gone[gone.rfind(b"\n") + 1 :])
+        left = ESCAPE.sub(b"", gone[gone.rfind(b"\n") + 1 :])
         self._line += newlines
         self._column = len(left.decode("utf-8", "replace")) + (0 if newlines else self._column)
         self._start += cut
         self._done -= cut
-        self._keys = self._keys and _KEY in self._buffer
+        self._keys = self._keys and KEY in self._buffer
         self._told = {key for key in self._told if key[1] >= self._start}
 
 
@@ -399,16 +282,6 @@ def _shown(rule: Rule, text: bytes, start: int) -> int:
     """How much of a value is public and stays, so that a reader sees what it was."""
     prefix = rule.public_prefix.encode()
     return len(prefix) if prefix and text.startswith(prefix, start) else 0
-
-
-def _unended(text: bytes, floor: int) -> Iterator[tuple[int, int]]:
-    """The bodies of private keys whose end did not come."""
-    edges = list(_ARMOUR.finditer(text))
-    for this, following in zip(edges, [*edges[1:], None], strict=True):
-        if this["edge"] == b"BEGIN" and (following is None or following["edge"] == b"BEGIN"):
-            body = _BODY.match(text, this.end())
-            if body is not None and body.end() > floor and body.group().strip():
-                yield this.end(), body.end()
 
 
 def _in(span: tuple[int, int], stretches: list[tuple[int, int]]) -> bool:
@@ -435,9 +308,9 @@ def _mask(piece: bytes, *, going_on: bool) -> bytes:
 
     def star(line: re.Match[bytes]) -> bytes:
         nonlocal first
-        colours = b"".join(_ESCAPE.findall(line[0]))
+        colours = b"".join(ESCAPE.findall(line[0]))
         begun, first = going_on and first and line.start() == 0, False
-        if not _ESCAPE.sub(b"", line[0]).strip():
+        if not ESCAPE.sub(b"", line[0]).strip():
             return line[0]
         return colours if begun else MASK.encode() + colours
 

@@ -43,9 +43,10 @@ class Match(NamedTuple):
 
 Row = tuple[str, str, tuple[int, ...], int, int, int, int, Sequence[Any]]
 """(kind, what, rules, left, near, width, span, hints): kind `r` with the id of a rule, `w` with a
-service's word, `d` with the name of a decoder, `f`, which has no anchor, with a rule of whole
-files; the numbers of the rules that it calls for; where a match begins, how long it is and how
-much of it the anchor takes up, see `Anchor`; the fields of its `Hints`."""
+service's word, `d` with the name of a decoder, and without an anchor `f` with a rule of whole
+files and `c` with one that code finds; the numbers of the rules that it calls for; where a match
+begins, how long it is and how much of it the anchor takes up, see `Anchor`; the fields of its
+`Hints`."""
 
 
 class Book:
@@ -65,6 +66,10 @@ class Book:
     def of_whole_files(self) -> list[Rule]:
         """The rules that a file's name calls for."""
         return [self.rules[rules[0]] for kind, _, rules, *_ in self.table if kind == "f"]
+
+    def of_code(self) -> dict[str, Rule]:
+        """The rules whose secrets no pattern finds, by their ids."""
+        return {what: self.rules[rules[0]] for kind, what, rules, *_ in self.table if kind == "c"}
 
     def pattern(self, rule: int, hints: Sequence[Any]) -> Exact:
         """A rule's exact pattern, compiled at its first hit."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from leakguard.finding import Candidate
 
 
+STEPS = b"steps:"
+"""What every workflow file has."""
+
+
 class Scanner:
     """Finds the candidates of one blob after the other."""
 
@@ -32,6 +36,7 @@ class Scanner:
         self._matcher = Matcher(book, scan, guard)
         self._extra = extra
         self._whole = Whole(book.of_whole_files(), guard)
+        self._of_code = book.of_code()
 
     def look(self, blob: Blob) -> list[Candidate]:
         """Every candidate that begins in the part of the blob that is its own."""
@@ -74,5 +79,10 @@ class Scanner:
             yield from self._whole.matches(text, path)
         if hits:
             yield from self._matcher.matches(text, hits, path)
+        named = path or blob.origin.kind == "commit"  # a log that quotes a workflow is none
+        if named and STEPS in text and self._of_code:
+            from leakguard.detect import workflow  # few files are one
+
+            yield from workflow.printed(text, path, self._of_code)
         if self._extra is not None:
             yield from self._extra(text, path)

@@ -78,7 +78,7 @@ def _limits(rules: Sequence[Rule], table: list[Row]) -> str:
 
 def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
     """The rows behind the anchors' numbers, and the anchors: rules, words, decoders; the rows of
-    whole files, which have no anchor, come last.
+    whole files and of code, which have no anchor, come last.
     """
     from leakguard.detect import anchor, decode, shape
     from leakguard.detect.openings import hints
@@ -106,6 +106,8 @@ def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
     for number, rule in enumerate(rules):
         if rule.pattern and is_whole(rule):
             whole.append(("f", rule.id, (number,), 0, 0, 0, 0, ()))
+        elif rule.finder:
+            whole.append(("c", rule.id, (number,), 0, 0, 0, 0, ()))
         elif rule.pattern:
             derived = anchor.derive(rule.pattern, escaped=True)
             add("r", rule.id, [number], derived, known=hints(rule.pattern))

@@ -70,6 +70,7 @@ _READERS: dict[str, tuple[str, Callable[[Document, Node], Any]]] = {
     "supersedes": ("supersedes", _texts),
     "each": ("each", _text),
     "decode": ("decode", lambda doc, node: doc.choice(node, tuple(block.DECODERS), "decode")),
+    "finder": ("finder", lambda doc, node: doc.choice(node, ("workflow",), "finder")),
     "same_as": ("same_as", _text),
     "verify": ("verify", _verify),
     "revoke": ("revoke", _revoke),
@@ -120,6 +121,8 @@ def _sound(doc: Document, entries: dict[str, Node], node: Node, rule: Rule) -> N
     """Everything a rule must be before its pattern may run on a stranger's bytes."""
     if not _RULE_ID.fullmatch(rule.id):
         doc.fail(entries["id"], f"{rule.id!r} is not a rule id", "use lower case, digits and -")
+    if rule.finder:
+        doc.fail(entries["finder"], f"rule {rule.id}: only leakguard's own rules have a finder")
     if bool(rule.pattern) == bool(rule.value):
         doc.fail(node, f"rule {rule.id} needs either a pattern or a value with words")
     if rule.value and not rule.words:

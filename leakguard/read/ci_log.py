@@ -20,8 +20,10 @@ from collections.abc import Iterable, Iterator
 from leakguard.blob import Blob, Origin
 from leakguard.read.stream import overlapping
 
-PIECE = 1024 * 1024
-LONGEST = 4 * PIECE
+PIECE = 256 * 1024
+"""What is cleaned at a time: more no longer fits into a processor's cache."""
+
+LONGEST = 4 * 1024 * 1024
 """A line that is longer is cut, at a space if it has one."""
 
 CONTINUED = b"\x1e"
@@ -105,19 +107,24 @@ def blobs(origin: Origin, parts: Iterable[bytes], steps: Steps) -> Iterator[Blob
 
 def cleaned(parts: Iterable[bytes], steps: Steps) -> Iterator[bytes]:
     """The pieces of a log without what stands between a rule and the text; all line ends stay."""
-    cleaner = Cleaner(steps)
-    for piece in _pieces(_as_utf8(parts)):
-        yield cleaner.clean(piece)
+    yield from Cleaner(steps).texts(_as_utf8(parts))
 
 
 class Cleaner:
-    """One pass over the pieces of one log, or over a part of it that begins at `line`."""
+    """One pass over the pieces of one log, or over a part of it that begins at `line`.
+
+    Afterwards `line` is the number of the line that would come next.
+    """
 
     def __init__(self, steps: Steps, line: int = 1) -> None:
         self._steps = steps
-        self._line = line
+        self.line = line
         self._fresh = True  # the next piece begins a line
         self._buildkite = False
+
+    def texts(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+        """A stretch of the log that comes in parts, cut anywhere."""
+        return map(self.clean, _pieces(parts))
 
     def clean(self, piece: bytes) -> bytes:
         """One piece, which ends at a line end unless the line is very long."""
@@ -128,7 +135,7 @@ class Cleaner:
         if b"\t" in text:
             self._from_gh(text)
             text = _GH.sub(b"\n", text)
-        if _GITLAB.search(text, 0, 64 * 1024):
+        if _GITLAB.search(text, 0, 16 * 1024):
             text = _GITLAB.sub(_joint, text)
         else:
             text = _PREFIX.sub(b"\n", text)
@@ -138,13 +145,13 @@ class Cleaner:
         self._learn(text)
         if self._fresh:
             text = text[1:]
-        self._line += text.count(b"\n")
+        self.line += text.count(b"\n")
         self._fresh = text.endswith(b"\n") or not text
         return text
 
     def _first(self) -> int:
         """The number of the line before the first line end."""
-        return self._line - (1 if self._fresh else 0)
+        return self.line - (1 if self._fresh else 0)
 
     def _from_gh(self, text: bytes) -> None:
         """`gh run view --log` puts job and step in front of every line."""
@@ -194,25 +201,40 @@ def _name(raw: bytes) -> str:
 def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in pieces that end with a line, but for a line that is too long."""
     held: list[bytes] = []
-    size = 0
+    size, enough = 0, PIECE
     for part in parts:
         held.append(part)
         size += len(part)
-        if size < PIECE:
+        if size < enough:
             continue
         text = b"".join(held)
-        cut = text.rfind(b"\n") + 1
-        if not cut and size >= LONGEST:
-            cut = text.rfind(b" ", size - PIECE) + 1 or size
-        if cut:
-            yield text[:cut]
-        held = [text[cut:]]
+        at = 0
+        while cut := _cut(text, at):
+            yield text[at:cut]
+            at = cut
+        held = [text[at:]]
         size = len(held[0])
+        enough = size + PIECE
     if size:
         yield b"".join(held)
 
 
+def _cut(text: bytes, at: int) -> int:
+    """Where the piece ends that begins at `at`; 0 while that is not known."""
+    if len(text) - at < PIECE:
+        return 0
+    cut = text.rfind(b"\n", at, at + PIECE) + 1 or text.find(b"\n", at + PIECE, at + LONGEST) + 1
+    if cut or len(text) - at < LONGEST:
+        return cut
+    return text.rfind(b" ", at + LONGEST - PIECE, at + LONGEST) + 1 or at + LONGEST
+
+
+SAMPLE = 4096
 MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+_OTHERS = re.compile(rb"(?:(?<=\n\0)|(?<=\0\n))(?:[\t -~]{4,4000}\r?\n(?!\0))+")
+"""Lines of a program that appended to a UTF-16 log in its own way, as `>>` of cmd does."""
 
 
 def _as_utf8(parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -223,6 +245,16 @@ def _as_utf8(parts: Iterable[bytes]) -> Iterator[bytes]:
         if first and part:
             first = False
             form = next((name for mark, name in MARKS if part.startswith(mark)), "")
-            decoder = codecs.getincrementaldecoder(form)("replace") if form else None
-            part = part[2:] if form else part  # noqa: PLW2901 - the mark is no text
-        yield decoder.decode(part).encode("utf-8", "replace") if decoder else part
+            if form and b"\0" in part[:SAMPLE]:  # else it is a log that begins with odd bytes
+                decoder = codecs.getincrementaldecoder(form)("replace")
+                part = part[2:]  # noqa: PLW2901 - the mark is no text
+        yield from _decoded(decoder, part) if decoder else (part,)
+
+
+def _decoded(decoder: codecs.IncrementalDecoder, part: bytes) -> Iterator[bytes]:
+    at = 0
+    for lines in _OTHERS.finditer(part):
+        yield decoder.decode(part[at : lines.start()]).encode("utf-8", "replace")
+        yield lines[0]
+        at = lines.end()
+    yield decoder.decode(part[at:]).encode("utf-8", "replace")

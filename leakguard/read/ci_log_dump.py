@@ -21,7 +21,7 @@ from leakguard.rule import SEVERITIES, TIERS
 FAR = 4000
 """Lines of one dump, either way of a match, that are looked at."""
 
-LOG, DUMP, PAIR = "log", "dump", "pair"
+LOG, VIEW, DUMP, PAIR = "log", "view", "dump", "pair"
 """Terms of the evidence that a log gives."""
 
 _SETTING = re.compile(
@@ -63,9 +63,7 @@ def relocated(found: Candidate, view: View, origin: Origin) -> Candidate | None:
         replace(one, detail=one.detail.partition(" on line ")[0]) if one.term == PAIR else one
         for one in found.evidence
     )  # a line of the view means nothing to a reader
-    return replace(
-        found, origin=origin, location=place, evidence=(*reasons, Evidence("view", seen))
-    )
+    return replace(found, origin=origin, location=place, evidence=(*reasons, Evidence(VIEW, seen)))
 
 
 def merged(plain: Sequence[Candidate], others: Iterable[Candidate]) -> list[Candidate]:

@@ -67,11 +67,14 @@ def blob(file: BinaryIO, origin: Origin, part: Slice, steps: Steps, lines: int) 
     if part.start > LAP:
         before = before[before.find(b"\n") + 1 :]
     first = lines + 1 - before.count(b"\n")
-    texts = (
-        Cleaner(Steps(), first).clean(before),
-        Cleaner(steps, lines + 1).clean(own),
-        Cleaner(Steps()).clean(_read(file, part.end, part.end + LAP)),
-    )
+    texts = [
+        b"".join(Cleaner(known, line).texts((raw,)))
+        for known, line, raw in (
+            (Steps(), first, before),
+            (steps, lines + 1, own),
+            (Steps(), 1, _read(file, part.end, part.end + LAP)),
+        )
+    ]
     low = len(texts[0])
     return Blob(origin, b"".join(texts), start=part.start - len(before), line=first,
                 own=(low, low + len(texts[1])))  # fmt: skip
@@ -79,7 +82,8 @@ def blob(file: BinaryIO, origin: Origin, part: Slice, steps: Steps, lines: int) 
 
 def learn(file: BinaryIO, part: Slice, steps: Steps, lines: int) -> None:
     """Let `steps` learn what a slice names, and nothing else."""
-    Cleaner(steps, lines + 1).clean(_read(file, part.start, part.end))
+    for _ in Cleaner(steps, lines + 1).texts((_read(file, part.start, part.end),)):
+        pass
 
 
 def _read(file: BinaryIO, start: int, end: int) -> bytes:

@@ -17,6 +17,10 @@ KEY_CLASSES = frozenset({"tls-key", "ssh-user-key", "ssh-host-key", "deploy-key"
 """Private keys: no program reads them from a variable."""
 
 
+PRACTICE = "workflow"
+"""The provider of rules about what a file does: no value stands there, so nothing is rotated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
     """One sentence, and lines to copy: an example in the file's language, or commands."""
@@ -27,6 +31,8 @@ class Advice:
 
 def advise(found: Finding, mode: str) -> Advice:
     """The way out for a finding of a run in `mode`."""
+    if found.rule.provider == PRACTICE:
+        return Advice(found.rule.fix)
     match found.exposure:
         case Exposure.LOCAL:
             return _local(found, mode)

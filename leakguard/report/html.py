@@ -15,8 +15,7 @@ from leakguard import __version__
 from leakguard.finding import Finding, Location, Outcome
 from leakguard.report.advice import advise
 from leakguard.report.escape import is_address, line, xml
-from leakguard.report.next_steps import NEXT_COMMANDS
-from leakguard.report.style import clean
+from leakguard.report.next_steps import of_one
 from leakguard.report.summary import headline
 from leakguard.report.wording import clean_line, verdict, where
 from leakguard.rule import SEVERITIES
@@ -195,9 +194,8 @@ def _row(label: str, inner: str) -> str:
 
 
 def _commands(found: Finding) -> Iterable[str]:
-    for label, command in NEXT_COMMANDS:
-        filled = command.format(id=found.short_id, rule=clean(found.rule_id))
-        yield f"{xml(label)} <code>{xml(filled)}</code>"
+    for label, command in of_one(found):
+        yield f"{xml(label)} <code>{xml(command)}</code>"
 
 
 def _places(found: Finding) -> str:

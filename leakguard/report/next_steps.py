@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from leakguard.finding import Exposure, Finding
+from leakguard.report.advice import PRACTICE
 from leakguard.report.style import Style, clean
 
 SPELLED_OUT = 5
 """With more findings than this the commands name a placeholder: ids stand at the findings."""
 
+_ALLOW = 'leakguard allow {id} --reason "why it is safe"'
+
 NEXT_COMMANDS = (
-    ("Not a secret?", 'leakguard allow {id} --reason "why it is safe"'),
+    ("Not a secret?", _ALLOW),
     ("Already shared?", "leakguard respond {id}"),
     ("More about it", "leakguard rules show {rule}"),
 )
@@ -20,7 +23,7 @@ NEXT_COMMANDS = (
 
 ONCE_OUT = (
     ("Start here", "leakguard respond {id}"),
-    ("Not a secret?", 'leakguard allow {id} --reason "why it is safe"'),
+    ("Not a secret?", _ALLOW),
     ("More about it", "leakguard rules show {rule}"),
 )
 """The same once a value got out: then responding comes first."""
@@ -40,11 +43,22 @@ def steps(findings: Sequence[Finding]) -> list[Step]:
     """What a person can type next about these findings."""
     if not findings:
         return []
-    out = any(found.exposure in ESCAPED for found in findings)
+    values = [found for found in findings if found.rule.provider != PRACTICE]
+    if not values:
+        return [Step("Is it meant?", _filled(_ALLOW, findings))]
+    out = any(found.exposure in ESCAPED for found in values)
     known = ONCE_OUT if out else NEXT_COMMANDS
     if len(findings) > SPELLED_OUT:
         return [Step(label, (text.format(id="FINDING", rule="RULE"),)) for label, text in known]
-    return [Step(label, _filled(text, findings)) for label, text in known]
+    return [Step(label, _filled(text, findings if text == _ALLOW else values))
+            for label, text in known]  # fmt: skip
+
+
+def of_one(found: Finding) -> list[tuple[str, str]]:
+    """(question, command) of what can be typed next about one finding, wherever it stands."""
+    known = [("Is it meant?", _ALLOW)] if found.rule.provider == PRACTICE else NEXT_COMMANDS
+    rule = clean(found.rule_id)
+    return [(label, text.format(id=found.short_id, rule=rule)) for label, text in known]
 
 
 def addresses(findings: Iterable[Finding]) -> list[str]:

@@ -87,6 +87,8 @@ def looks(rule: Rule) -> str:
         parts.append("all that the file holds")
     elif rule.pattern:
         parts.append("a form of its own")
+    elif rule.finder:
+        parts.append("what a step of it does")
     else:
         parts.append("decided by the plugin")
     if rule.each:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from leakguard import __version__
 from leakguard.finding import Finding, Location, Outcome
-from leakguard.report.advice import advise
+from leakguard.report.advice import PRACTICE, advise
 from leakguard.report.encode import dump, plain
 from leakguard.report.escape import is_address, markdown
 from leakguard.report.style import clean
@@ -96,11 +96,14 @@ def _rule(rule: Rule, outcome: Outcome) -> dict[str, object]:
     return described
 
 
+_PUSHED = "rotate it first; deleting it does not help"
+
+
 def _help(rule: Rule) -> str:
     said = [
         f"{rule.name}: {rule.why}.",
         f"Fix: {rule.fix or 'load it when the program runs'}.",
-        "If it was pushed or logged, rotate it first; deleting it does not help.",
+        f"If it was pushed or logged, {_PUSHED}." if rule.provider != PRACTICE else "",
         f"To rotate: {rule.revoke.how}." if rule.revoke.how else "",
         f"Where: {rule.revoke.url}" if rule.revoke.url else "",
     ]
@@ -111,7 +114,7 @@ def _markdown(rule: Rule) -> str:
     rows = [
         ("Why", rule.why),
         ("Fix", rule.fix or "load it when the program runs"),
-        ("Pushed or logged", "rotate it first; deleting it does not help"),
+        ("Pushed or logged", _PUSHED if rule.provider != PRACTICE else ""),
         ("Rotate", rule.revoke.how),
         ("Where", f"<{rule.revoke.url}>" if is_address(rule.revoke.url) else ""),
         ("See", ", ".join(f"<{url}>" for url in rule.references if is_address(url))),

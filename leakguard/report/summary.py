@@ -12,7 +12,7 @@ from typing import NamedTuple
 from leakguard.finding import Finding, Location, Outcome
 from leakguard.report.advice import advise
 from leakguard.report.escape import clip, code, is_address, line, markdown
-from leakguard.report.next_steps import ESCAPED, NEXT_COMMANDS
+from leakguard.report.next_steps import ESCAPED, of_one
 from leakguard.report.style import clean
 from leakguard.report.wording import plural
 from leakguard.rule import TIERS
@@ -162,9 +162,7 @@ def _guide(found: Finding, mode: str) -> str:
         f"  - **fix** {markdown(line(advice.text))}",
         *(f"    - {code(text)}" for text in advice.lines),
     ]
-    for label, command in NEXT_COMMANDS:
-        filled = command.format(id=found.short_id, rule=found.rule_id)
-        said.append(f"  - **{label}** {code(filled)}")
+    said += [f"  - **{label}** {code(command)}" for label, command in of_one(found)]
     return "\n".join(said)
 
 

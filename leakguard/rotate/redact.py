@@ -9,7 +9,8 @@ from contextlib import nullcontext
 
 from leakguard.detect import prefilter
 from leakguard.detect.known import Known
-from leakguard.detect.mask import Masker, Sight
+from leakguard.detect.mask import Masker
+from leakguard.detect.sight import Sight
 from leakguard.load.pack import Pack, open_pack
 from leakguard.rotate.halves import Halves
 from leakguard.rotate.names import around

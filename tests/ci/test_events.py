@@ -252,6 +252,16 @@ def test_an_empty_variable_does_not_pass_for_clean(
     assert world.checkout(dev.head()).ci(*words).status == 2
 
 
+def test_a_base_that_is_not_here_is_no_matter_of_a_shallow_clone(world: World, dev: Repo) -> None:
+    answer = world.checkout(dev.head()).ci("--base", "nowhere")
+    assert answer.status == 4
+    assert "range: not all commits are here: no branch nowhere here" in answer.said.replace(
+        "\n  ", " "
+    )
+    assert "git fetch origin" in answer.said.replace("\n  ", " ")
+    assert "--unshallow" not in answer.said.replace("\n  ", " ")
+
+
 # Shallow checkouts
 
 

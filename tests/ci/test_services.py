@@ -173,6 +173,19 @@ def test_forks_are_told_apart() -> None:
     assert not fork(pull | {"BUILDKITE_PULL_REQUEST_REPO": "https://code.example/acme/pay"})
 
 
+def test_a_service_that_does_not_say_the_number_leaves_no_gap_in_the_sentence() -> None:
+    env = WOOD | {"CI_PIPELINE_EVENT": "pull_request", "CI_COMMIT_TARGET_BRANCH": "main"}
+    service = recognise(env)
+    assert service is not None
+    assert service.event(env, {}).title == "pull request"
+
+
+def test_jenkins_is_recognised_although_nobody_told_it_its_own_address() -> None:
+    service = recognise({"JENKINS_HOME": "/var/lib/jenkins", "BUILD_NUMBER": "8"})
+    assert service is not None
+    assert service.name == "jenkins"
+
+
 def test_nothing_is_recognised_where_nothing_is() -> None:
     assert recognise({}) is None
     assert recognise({"CI": "true", "JENKINS_URL": "https://ci.example"}) is None

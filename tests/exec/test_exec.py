@@ -125,6 +125,12 @@ def test_a_value_too_short_to_mask_is_told_of(run: Ran) -> None:
     assert "123" not in ran.stderr
 
 
+def test_a_name_that_no_variable_has_is_told_of(run: Ran) -> None:
+    """A slip in a name would leave the value in the open, and nobody would know."""
+    ran = run("--mask-env", "DEPLYO_*", "--mask-env", "PIN", "--", "true", PIN="12345", EMPTY="")
+    assert ran.stderr == "warning: no variable DEPLYO_* is set, so nothing of it is masked\n"
+
+
 def test_the_report(run: Ran, secret: str, tmp_path: Path) -> None:
     run("--report", "r.json", "--format", "json", *python(PRINTS), V=secret)
     text = (tmp_path / "r.json").read_text()

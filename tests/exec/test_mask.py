@@ -15,7 +15,8 @@ from leakguard.cli.mask_commands import AZURE, GITHUB
 from leakguard.cli.watchdog import Watchdog
 from leakguard.detect import mask, prefilter
 from leakguard.detect.known import Known
-from leakguard.detect.mask import HOLD, WAIT, Commands, Masker, Sight
+from leakguard.detect.mask import HOLD, WAIT, Commands, Masker
+from leakguard.detect.sight import Sight
 from leakguard.finding import Candidate
 from leakguard.load.pack import open_pack
 from leakguard.recipe import expand

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leakguard.read import ci_log
 from leakguard.read.ci_log import CONTINUED, Steps, cleaned, plain
 
 
@@ -76,6 +77,21 @@ def test_no_line_is_lost_or_made(data: bytes, size: int) -> None:
         return
     parts = [data[at : at + size] for at in range(0, len(data), size)]
     assert b"".join(cleaned(parts, Steps())).count(b"\n") == data.count(b"\n")
+
+
+@given(st.binary(max_size=400), st.integers(1, 60), st.integers(1, 40), st.integers(1, 4))
+def test_pieces_are_the_same_bytes_and_end_with_a_line(
+    data: bytes, size: int, piece: int, times: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ci_log, "PIECE", piece)
+        patch.setattr(ci_log, "LONGEST", piece * times)
+        parts = [data[at : at + size] for at in range(0, len(data), size)]
+        pieces = list(ci_log._pieces(parts))
+    assert b"".join(pieces) == data
+    for one in pieces[:-1]:
+        assert one.endswith(b"\n") or len(one) <= piece * times
+        assert len(one) <= max(piece, piece * times)
 
 
 @given(

@@ -12,7 +12,8 @@ import pytest
 
 from leakguard import cli, exits
 from leakguard.connect import http
-from leakguard.connect.http import Client, bare
+from leakguard.connect.address import bare
+from leakguard.connect.http import Client
 from leakguard.errors import UnreadError, UsageError
 from leakguard.secret import Secret
 
@@ -90,6 +91,13 @@ def test_a_rate_limit_that_is_too_far_away_is_told(
     )
     assert run() == exits.UNREAD
     assert "asks to wait" in capfd.readouterr().err
+
+
+def test_reports_say_that_nothing_could_be_fetched(github: Host, tmp_path: Path) -> None:
+    """Not missing, and not those of yesterday."""
+    (tmp_path / "r.json").write_text("{}")
+    assert run("--repo", "acme/other", "--json", "r.json") == exits.UNREAD
+    assert json.loads((tmp_path / "r.json").read_text())["outcome"] == "unread"
 
 
 def test_a_service_that_stays_broken_is_unread(github: Host, waits: list[float]) -> None:
@@ -284,6 +292,40 @@ def test_jenkins_sends_its_token_only_to_its_own_server(
     assert cli.main(["logs", "--jenkins", f"{build}/console", "--artifacts"]) == exits.FOUND
     assert all(one.headers["authorization"].startswith("Basic ") for one in api.seen)
     assert api.asked("/job/shop/7/artifact/out/a.txt")
+
+
+@pytest.mark.parametrize(
+    ("afterwards", "code", "said"),
+    [
+        (404, exits.FOUND, "\ndeleted: build 7, its log and artifacts\n"),
+        (200, exits.OUTCOME, "NOT deleted: build 7, its log and artifacts (it is still there)"),
+    ],
+)
+def test_jenkins_answers_a_deletion_by_leading_to_the_job(
+    afterwards: int, code: int, said: str, api: Host, pat: Pat, waits: list[float],
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """So whether the build is gone is looked at: a login page is a redirect too."""
+    for name, value in (("URL", api.url), ("USER", "mara"), ("TOKEN", TOKEN)):
+        monkeypatch.setenv(f"JENKINS_{name}", value)
+    build = "/job/shop/7"
+    here = Answer(body=b'{"number": 7}')
+    api.say(f"{build}/api/json", here, Answer(afterwards, body=b"{}"))
+    api.say(f"{build}/consoleText", Answer(body=f"token {pat()}\n".encode()))
+    api.say(f"{build}/doDelete", Answer(302, headers={"Location": "/job/shop/"}), method="POST")
+    assert cli.main(["logs", "--jenkins", f"{api.url}{build}", "--delete", "--yes"]) == code
+    assert said in capfd.readouterr().err
+    assert not api.asked("/job/shop/")
+
+
+def test_a_deletion_that_leads_elsewhere_is_not_done(
+    github: Host, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A repository that was renamed: the answer names another address, and nothing is gone."""
+    moved = Answer(307, headers={"Location": f"{github.url}/repositories/1/actions/runs/7/logs"})
+    github.say(f"{RUN}/logs", moved, method="DELETE")
+    assert run("--delete", "--yes") == exits.OUTCOME
+    assert "NOT deleted" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,35 @@ def test_what_powershell_writes_with_its_redirection(pat: Pat) -> None:
     assert place[0] == 3
 
 
+def test_a_line_that_another_program_appended_to_it(pat: Pat) -> None:
+    """`>>` of cmd writes bytes, whatever the file began with."""
+    text = f"PS C:\\> build\r\n{CALM}".replace("\n", "\r\n").encode("utf-16")
+    data = text + f"token {pat()}\r\nlast words\r\n".encode()
+    data += f"$env:A = '{pat()}'\r\n".encode("utf-16-le")
+    assert [line for line, _ in places(look("out.log", data))] == [3, 5]
+
+
+def test_a_log_that_only_begins_like_utf_16(pat: Pat) -> None:
+    data = b"\xff\xfe\x80\xc3(\n" + f"token {pat()}\n".encode()
+    assert places(look("odd.log", data)) == [(2, 7)]
+
+
+def test_a_large_log_where_a_file_has_only_one_place_to_read_at(
+    pat: Pat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, which has neither fork nor pread."""
+    monkeypatch.delattr(os, "fork")
+    monkeypatch.delattr(os, "pread")
+    text = f"token {pat()} end\n{CALM * 20_000}last {pat()}\n"
+    assert places(look("large.log", text.encode(), jobs=2)) == [(1, 7), (20_002, 6)]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_log_of_nothing_is_a_log(jobs: int) -> None:
+    Path("empty.log").touch()
+    assert look("empty.log", jobs=jobs).scanned.items == 1
+
+
 def test_a_line_of_fifty_megabytes(pat: Pat) -> None:
     words = CALM.replace("\n", " ").encode()
     half = words * (25_000_000 // len(words))
@@ -136,6 +165,17 @@ def same(outcome: Outcome) -> list[object]:
     )  # fmt: skip
 
 
+def at_one_go(name: str) -> Outcome:
+    """What is found in a log that comes through a pipe, which nobody can cut into slices."""
+    pipe = f"{name}.pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: Path(pipe).write_bytes(Path(name).read_bytes()))
+    writer.start()
+    outcome = scan([(pipe, name)], Wanted())
+    writer.join()
+    return outcome
+
+
 def test_readers_beside_each_other_find_what_one_finds(pat: Pat, fake: Callable[..., str]) -> None:
     """Tokens, steps, a dump and a broken line, all over a log of several slices."""
     parts = []
@@ -152,7 +192,7 @@ def test_readers_beside_each_other_find_what_one_finds(pat: Pat, fake: Callable[
         assert len(ci_log_slices.cut(file)) > 2
     alone, together = look("large.log"), look("large.log", jobs=3)
     assert len(alone.findings) == 38
-    assert same(alone) == same(together)
+    assert same(alone) == same(together) == same(at_one_go("large.log"))
     assert together.scanned.items == 1
     Path("small.log").write_text(f"token {pat()}\n")
     Path("logs.zip").write_bytes(

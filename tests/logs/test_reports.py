@@ -94,7 +94,10 @@ def test_a_log_that_is_missing_is_told_and_the_others_are_looked_at(
     assert cli.main(words) == exits.FOUND
     told = json.loads(Path("r.json").read_text())
     assert told["unread"] == [
-        {"name": "gone.log", "reason": "it could not be read: No such file or directory"}
+        {
+            "name": "gone.log",
+            "reason": "it could not be read: No such file or directory; is its name right?",
+        }
     ]
     assert len(told["findings"]) == 1
     assert "gone.log" in summary.read_text()

@@ -16,6 +16,7 @@ import pytest
 from leakguard import cli, exits
 from leakguard.cli.logs import Wanted, scan
 from leakguard.finding import Exposure, Finding, Outcome
+from leakguard.read import ci_log_views
 
 from .conftest import stamped, zipped
 
@@ -117,6 +118,17 @@ def test_a_value_that_was_broken_at_a_width(width: int, pat: Pat) -> None:
     found = only(look("wrapped.log", f"first\n{broken}\nlast\n"))
     assert (found.locations[0].start_line, found.locations[0].end_line) in ((2, 3), (2, 4))
     assert said(found, "view").startswith("broken over lines 2 to")
+
+
+def test_a_value_that_was_broken_where_the_lines_are_split_in_parts(
+    pat: Pat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "the token is " + "x" * 24 + " " + pat() + " and more"
+    broken = "\n".join(line[at : at + 64] for at in range(0, len(line), 64))
+    text = f"first\n{broken}\nlast\n"
+    for part in range(1, len(text) + 2):
+        monkeypatch.setattr(ci_log_views, "PART", part)
+        assert only(look("wrapped.log", text)).locations[0].start_line == 2
 
 
 def test_a_line_that_gitlab_cut_in_two(pat: Pat) -> None:
@@ -270,6 +282,15 @@ def test_commands_and_escapes_of_a_log_do_not_come_out_alive(
 def test_hostile_or_empty_logs_are_clean(data: bytes) -> None:
     outcome = look("odd.log", data)
     assert not outcome.findings
+
+
+def test_a_reader_is_told_how_a_value_stands_there_that_he_would_not_see(
+    fake: Fake, capfd: pytest.CaptureFixture[str]
+) -> None:
+    value = base64.b64encode(fake("{{password:18}}").encode()).decode()
+    Path("masked.log").write_text(f"password: ***\n{value}\n")
+    cli.main(["logs", "masked.log"])
+    assert ": stands encoded beside a masked value\n" in capfd.readouterr().out
 
 
 def test_standard_input(pat: Pat, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,10 @@ def _event(env: Environment, _payload: Payload) -> Event:
 SERVICE = Service(
     "jenkins",
     "Jenkins",
-    lambda env: bool(env.get("JENKINS_URL")) and bool(env.get("BUILD_NUMBER")),
+    lambda env: (
+        bool(env.get("JENKINS_URL") or env.get("JENKINS_HOME"))  # the first: if configured
+        and bool(env.get("BUILD_NUMBER"))
+    ),
     _event,
     "in the checkout step: extensions: [cloneOption(shallow: false, noTags: false)]",
 )
