@@ -97,6 +97,11 @@ class Context:
             return self.lines
         return self.spell is not same or not set(value) & set("\"'`\\ ")
 
+    def where(self, name: Name) -> str:
+        """The path of the file, which may have the secret's name in it."""
+        slots = name.slots()
+        return SLOT.sub(lambda found: slots[found[1]], self.path)
+
     def put(self, name: Name, value: str) -> tuple[str, int, int]:
         """The text, and from where to where the value stands in it."""
         slots = name.slots()

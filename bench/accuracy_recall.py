@@ -26,7 +26,7 @@ from leakguard.load.rules import read_bundled
 from leakguard.recipe import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from leakguard.finding import Candidate
     from leakguard.rule import Rule
@@ -67,7 +67,7 @@ HEADS = {
 """What people call a thing, by the word that its rule's name has for it."""
 USUAL = (("api", "key"), ("token",), ("secret",), ("api", "token"))
 WHOLE = re.compile(
-    r"(?:jdbc:)?[A-Za-z][\w+.-]*://[^\s\"'`<>]+|\b[A-Z][\w ]+=[^;\s\"'=]+;[^\n\"'`<>]+"
+    r"(?:jdbc:)?[A-Za-z][\w+.-]*://[^\s\"'`<>]+|\b[A-Za-z][\w ]+=[^;\s\"'=]+;[^\n\"'`<>]+"
 )
 """Addresses and connection strings: the text that a value is part of moves with it."""
 QUALIFIERS = frozenset(
@@ -193,10 +193,11 @@ class Bench:
     ) -> Trial:
         """Put a token somewhere and look for it."""
         text, start, end = context.put(name, token.text)
-        if context.spell(token.text) == token.text:
-            start, end = start + token.start, start + token.end
+        if piecewise(context.spell, token):
+            end = start + len(context.spell(token.text[: token.end]))
+            start += len(context.spell(token.text[: token.start]))
         best, by = MISSED, ""
-        for one in self.product.look(context.path, text.encode()):
+        for one in self.product.look(context.where(name), text.encode()):
             if covers(one, start, end):
                 tier = self.product.tier(one)
                 if TIERS.index(tier) < TIERS.index(best):
@@ -221,6 +222,12 @@ class Bench:
         if self.finds(rule, text[:line] + word + text[line:start] + key + text[start:]):
             return "words and keys"
         return "edge or judged: the shape does not match here, or the value is dropped"
+
+
+def piecewise(spell: Callable[[str], str], token: Token) -> bool:
+    """Whether parts of the text are spelt as they are in the whole: Base64 shifts them."""
+    parts = token.text[: token.start], token.text[token.start : token.end], token.text[token.end :]
+    return "".join(map(spell, parts)) == spell(token.text)
 
 
 def covers(one: Candidate, start: int, end: int) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import negatives
 from labelled import Row
 
-from leakguard.detect import generic
+from leakguard.detect import generic, settled
 from leakguard.detect.match import Book, Matcher
 from leakguard.detect.prefilter import PlainPrefilter
 from leakguard.detect.terms import words_of_name
@@ -59,7 +59,7 @@ def _of(kind: negatives.Kind, matcher: Matcher) -> Iterator[Row]:
                 continue
             place = generic.place_of(data, match.span, match.name, made.path)
             place = generic.called(replace(place, left=(), right=()))
-            if generic.settled(place, made.path) is None:
+            if settled.settled(place, made.path) is None:
                 yield Row(
                     id=f"made {number}:{match.span[0]}",
                     repo=f"made {kind.name}",

@@ -3,10 +3,11 @@
     python bench/train_scorer.py FILE.jsonl.gz --out leakguard/data/scorer.json
 
 Prints how exact it is on repositories that it has not seen (grouped k-fold), first
-the model alone, then end to end: a file rebuilt from each row, scanned with all rules.
-The same file always gives the same weights. What it learns are words of names and
-neighbours, and how letters follow each other, that occur in several repositories;
-never a value.
+the model alone, then end to end: a file rebuilt from each row, scanned with all rules;
+last each line without its neighbours, as a log or a message has it. After each stands the
+spread: the least and the most of a fold. The same file always gives the same weights.
+What it learns are words of names and neighbours, and how letters follow each other,
+that occur in several repositories; never a value.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from scipy import sparse
 from scipy.optimize import minimize
 
 from leakguard.blob import Blob, Origin
-from leakguard.detect import generic, score, terms
+from leakguard.detect import score, terms
+from leakguard.detect import settled as sure
 from leakguard.detect.scanner import Scanner
 from leakguard.detect.score import Model
 from leakguard.detect.terms import Place, Words
@@ -156,13 +158,13 @@ def plain(weights: dict[str, float], words: Words) -> dict[str, object]:
 
 def settled(row: Row) -> bool:
     """Whether no scorer is asked: a reference, a stand-in, a hash."""
-    return generic.settled(row.place, "") is not None
+    return sure.settled(row.place, "") is not None
 
 
 def judged(model: Model, place: Place) -> tuple[str, float]:
     """(tier, score) of the model alone."""
     score.hand_over(lambda: model)
-    if generic.settled(place, "") is not None:
+    if sure.settled(place, "") is not None:
         return "", -99.0
     odds = model.score(place)[0]
     return model.tier(odds), odds
@@ -178,6 +180,11 @@ class Measure:
         """Count one row."""
         kind = ("missed", "right")[found] if row.credential else ("quiet", "wrong")[found]
         self._of[row.repo][kind] += 1
+
+    def shares(self) -> tuple[float, float]:
+        """(precision, recall) of all rows."""
+        total = sum(self._of.values(), Counter())
+        return _share(total, "wrong"), _share(total, "missed")
 
     def __str__(self) -> str:
         total = sum(self._of.values(), Counter())
@@ -195,13 +202,21 @@ def _share(counts: Counter[str], other: str) -> float:
     return counts["right"] / max(1, counts["right"] + counts[other])
 
 
-def report(title: str, rows: list[Row], tiers: list[str]) -> None:
-    """Print precision and recall at both thresholds."""
+def report(title: str, rows: list[Row], tiers: list[str], number: int) -> None:
+    """Print precision and recall at both thresholds, and how they differ between the folds."""
+    where = labelled.folds(rows, number)
     for tier in ("possible", "likely"):
-        measure = Measure()
+        whole, parts = Measure(), [Measure() for _ in range(number)]
         for row, found in zip(rows, tiers, strict=True):
-            measure.add(row, found=RANKS[found] >= RANKS[tier])
-        print(f"{title}, {tier} or surer: {measure}")
+            for measure in (whole, parts[where[row.repo]]):
+                measure.add(row, found=RANKS[found] >= RANKS[tier])
+        print(f"{title}, {tier} or surer: {whole}")
+        exact, complete = zip(*(part.shares() for part in parts), strict=True)
+        print(
+            f"  folds: precision {min(exact):.3f} to {max(exact):.3f} (deviation"
+            f" {np.std(exact):.3f}), recall {min(complete):.3f} to {max(complete):.3f} (deviation"
+            f" {np.std(complete):.3f})"
+        )
 
 
 def scan(look: Scanner, row: Row) -> tuple[str, str]:
@@ -257,11 +272,13 @@ def main() -> int:
     print(f"{len(rows)} labelled rows, {len(harmless)} harmless ones that were made")
     if given.folds > 1:
         models = unseen(rows, harmless, given.folds)
-        alone = [judged(model, row.place)[0] for model, row in zip(models, rows, strict=True)]
-        report("model alone", rows, alone)
+        tiers = [judged(model, row.place)[0] for model, row in zip(models, rows, strict=True)]
+        report("model alone", rows, tiers, given.folds)
         found = end_to_end(rows, models)
-        report("end to end", rows, [tier for tier, _ in found])
+        report("end to end", rows, [tier for tier, _ in found], given.folds)
         by_group(rows, found)
+        lines = end_to_end([alone(row) for row in rows], models)
+        report("a line alone", rows, [tier for tier, _ in lines], given.folds)
     if given.out:
         model = taught(rows, harmless)
         text = json.dumps(plain(dict(model.weights), model.words), sort_keys=True, indent=0)

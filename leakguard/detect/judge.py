@@ -94,7 +94,8 @@ _CHECKSUMS = re.compile(
     r"|gradle\.lockfile|verification-metadata\.xml|packages\.lock\.json|bun\.lockb?|Package\.resolved"
     r"|(?:sha|SHA|md5|MD5|b2|B2)[0-9]{0,3}SUMS?(?:[._-][A-Za-z0-9._-]{0,40})?|checksums?(?:\.[a-z0-9]{1,8})?"
     r"|[^/]{1,100}\.(?:sha\d{1,3}|md5|sha\d{1,3}sums?|blake2b|etag)"
-    r"|[^/]{0,60}(?:wycheproof|test[_-]?vectors?|(?<![a-z])vectors(?![a-z])|rfc\d{4})[^/]{0,60})$"
+    r"|[^/]{0,60}(?:wycheproof|test[_-]?vectors?|(?<![a-z])vectors(?![a-z])|rfc\d{4})[^/]{0,60}"
+    r"|(?:wycheproof|test[_-]?vectors?)/[^\n]{1,400})$"
 )
 """Files full of checksums or of the vectors that a cipher is tried with: only a value with a form
 of its own is a secret there."""

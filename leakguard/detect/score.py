@@ -72,3 +72,19 @@ def learned() -> Model:
     if not _learned:
         _learned.append(_source[0]())
     return _learned[0]
+
+
+DRAWN = 4.5
+"""Bits of surprise a character has at least in what was drawn; identifiers have two to four."""
+
+
+def surprise(text: str) -> float:
+    """How surprising a text is to a reader who knows the words of source, bits."""
+    bits, letters = learned().words.surprise(text)
+    return bits + 3.3 * (len(text) - letters)
+
+
+def drawn(value: bytes) -> bool:
+    """Whether a value looks drawn from an alphabet, not written by a person."""
+    digits = sum(value.count(digit) for digit in b"0123456789")
+    return digits * 4 >= len(value) or surprise(value.decode("latin-1")) >= DRAWN * len(value)

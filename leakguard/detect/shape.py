@@ -9,10 +9,10 @@ matched, and each value is judged by the words around it, in either order.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from itertools import chain, product
 
+from leakguard.detect.naming import credential, named_otherwise, naming, remark
 from leakguard.rule import CREDENTIAL_WORDS
 
 _CLASSES = {
@@ -125,92 +125,23 @@ def spellings(phrase: str) -> list[str]:
 NAMED = "named"
 """The service's word alone names the value: `acme = ...`."""
 
-NAME_REACH = 60
+HANDED = "handed"
+"""The service's word alone says to whom the value is handed: `new Acme("...")`."""
+
+_ANY = frozenset({"key", "token"})
+"""A rule that has one of these among its keys is about what a client is opened with."""
+
+NAME_REACH = 100
 """How far before a value the word that names it may begin, bytes."""
 
-FURTHER = 1
-"""So many other words may stand between a credential word and the value."""
-
 _ASSIGNED = re.compile(rb"[\"'`\])]{0,3}[ \t]{0,8}(?:=>|:=|[:=,])[ \t]{0,8}[\"'`(\[]{0,3}")
-_HOST = re.compile(
-    rb"[a-z]{2,10}://[^\s/\"'?@]{1,100}(?=[/?])|[\w.+-]{1,60}@[\w.-]{1,60}\.[a-z]{2,12}",
+_CALLED = re.compile(
+    rb"(?:[\w.]{0,24}[._]|(?:->|::))?(?:client|api|sdk|service|provider|initiali[sz]e|init|login|new|auth(?:enticate"
+    rb"|orize)?|connect|config(?:ure)?|setup|set_?(?:api_?)?(?:key|token|auth)|with_?(?:key|token))?"
+    rb"\([ \t]{0,4}(?:[\"'][^\"'\n]{0,60}[\"'],[ \t]{0,4}){0,2}[\"'`]",
     re.IGNORECASE,
 )
-"""A host or an address of mail: `api.acme.example` does not say that what follows is a key."""
-
-_OPENS = re.compile(rb"(?:[=:(\[{|>]-?|<<[-~]?[ \t]?[\"']?\w{1,40}[\"']?)[ \t\r\\]*$")
-"""The end of a line whose value stands on the next one."""
-
-_EMPTY = frozenset(
-    """a add an and app as at b bytes com create cdata char const content contents data def
-    default description echo eof export false field final for hidden http https in input
-    io is it key let literal mutable name net nil none null nullable of or our override
-    plain private protected public put readonly required save sensitive set static str
-    string text that the this to true type use val value values var varchar variable will
-    with your""".split()  # noqa: SIM905
-)
-"""Words of the language around a value, which say nothing about it."""
-
-_OTHER = frozenset(
-    """account address algorithm arn author branch build by case checksum class cluster color
-    commit component container correlation cursor customer date db deployment device
-    digest document domain email endpoint entity env environment error etag event exp
-    expires file fingerprint folder git group guid hash host iat id identifier ids image index
-    instance integrity invoice issue item job kid label len length link list log md member
-    message method mime model module msg namespace next node nonce object offset order org
-    organization owner package page parent path pipeline pod policy port prev product
-    profile project ref refs region release repo request resource rev revision role row
-    run salt schema sequence session sha site size source span status sum tag team
-    template tenant thread thumbprint timestamp title topic trace transaction tree ttl uid
-    unit uri url urls user username users uuid ver version volume workspace zone""".split()  # noqa: SIM905
-)
-"""Names of what looks random and opens nothing, where one stands right before the value."""
-
-_QUALIFIES = {
-    "key": frozenset(
-        """array attribute cache column composite data dedupe deduplication dictionary encrypted
-        entry event field foreign grouping hash idempotency index item join json
-        lookup message metric natural object order partition primary property public
-        publishable query range redis reference registry row shard sort state
-        surrogate tag theme translation unique widget""".split()  # noqa: SIM905
-    ),
-    "token": frozenset(
-        """anti bos checkpoint continuation csrf cursor encrypted eos forgery form idempotency
-        line lexer match mint next nonce page pagination parser previous public
-        request resume sync unk verification xsrf""".split()  # noqa: SIM905
-    ),
-    "secret": frozenset({"checksum", "encrypted", "hash", "sealed"}),
-}
-"""What makes a key or a token something else: a cache key, a page token."""
-
-_NOT_PLAIN = re.compile(rb"(?:arn:[^\s\"']{1,120}|\bENC[(\[]|\benc:|vault:v\d{1,3}:|\{cipher\})$")
-"""Right before a value: the rest of a name of cloud resources, or something sealed."""
-
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-
-
-def words_of(text: bytes) -> list[str]:
-    """Identifier words, lower case: `DD_API_KEY` and `ddApiKey` are dd, api, key."""
-    return [found.lower() for found in _WORD.findall(text.decode("latin-1"))]
-
-
-def _parts(before: bytes) -> Iterator[bytes]:
-    """The parts of a line before a value, the nearest first: `a; b(c, d` has d, c, b and a.
-
-    What ends with a comma names the value only if it is a name, not a sentence
-    or a call: `"api_key", "..."`.
-    """
-    parts = _BREAK.split(_HOST.sub(b" ", before))
-    yield parts.pop()
-    for part in reversed(parts):
-        if _NAME_ALONE.search(part):
-            yield part
-        else:
-            return
-
-
-_BREAK = re.compile(rb"[;&},?]|\|\|")
-_NAME_ALONE = re.compile(rb"(?:^|[({\[\"'`>])\s*[\w.$-]{2,60}[\"'`\])]{0,2}[ \t]*$")
+"""Between a service's word and a value handed over: `new Acme("`, `acme.init('`, `AcmeClient("`."""
 
 
 class Surroundings:
@@ -219,54 +150,39 @@ class Surroundings:
     def __init__(self, data: bytes, start: int, end: int) -> None:
         line = data.rfind(b"\n", max(0, start - LEFT), start) + 1 or max(0, start - LEFT)
         stop = data.find(b"\n", end, end + LEFT)
-        self._above = data[max(0, line - ABOVE) : line].split(b"\n")[-4:-1]
+        above = data[max(0, line - ABOVE) : line].split(b"\n")[-4:-1]
         self._data = data
         self._near = (
-            (line - len(b"\n".join((*self._above, b""))), start),
+            (line - len(b"\n".join((*above, b""))), start),
             (end, stop if stop >= 0 else end + LEFT),
         )
-        self._words = self._naming(data[line:start])
-
-    def _naming(self, before: bytes) -> list[str]:
-        """The words that may name the value: of its own part of the line, or where nothing of its
-        own stands there (`value: ...`, a block of text), of the nearest part before that has some.
-        """
-        words: list[str] = []
-        if _NOT_PLAIN.search(before):
-            return words
-        for text in _parts(before):
-            words = words_of(text) + words
-            if not _EMPTY.issuperset(words):
-                return words[-24:]
-        opened = bool(words)
-        for line in reversed(self._above):
-            if not opened and not _OPENS.search(line):
-                break
-            words = words_of(_HOST.sub(b" ", line)) + words
-            if not _EMPTY.issuperset(words):
-                break
-            opened = True
-        return words[-24:]
+        self._words = naming(data[line:start], above)
 
     def tells(self, word: re.Pattern[bytes], phrase: str, keys: tuple[str, ...]) -> str:
         """What makes the value the service's credential: one of its `keys` that names it, or,
-        where any key would do, NAMED; "" if nothing. `word` is the pattern of `phrase`.
+        where any key would do, HANDED or NAMED; "" if nothing. `word` is the pattern of `phrase`.
         """
         if not self.speaks_of(word):
             return ""
         if not keys:
             return "nothing asked for"
-        named = keys == CREDENTIAL_WORDS and self._named_by(word)
-        return self.credential(keys, phrase) or (NAMED if named else "")
+        return self.credential(keys, phrase) or self._otherwise(word, keys)
 
-    def _named_by(self, word: re.Pattern[bytes]) -> bool:
+    def _otherwise(self, word: re.Pattern[bytes], keys: tuple[str, ...]) -> str:
+        """HANDED to the service in a call, or NAMED after it."""
+        if _ANY.isdisjoint(keys):
+            return ""
         low, high = self._near[0]
         low = max(low, high - NAME_REACH)
-        return any(
-            _ASSIGNED.fullmatch(self._data, found.end(), high)
-            or _ASSIGNED.fullmatch(self._data, found.end() - 1, high)  # the word's edge
-            for found in word.finditer(self._data, low, high)
+        ends = [at for found in word.finditer(self._data, low, high)
+                for at in (found.end(), found.end() - 1)]  # or before the word's edge  # fmt: skip
+        quoted = self._data[high - 1 : high] == self._data[self._near[1][0] : self._near[1][0] + 1]
+        if quoted and any(_CALLED.fullmatch(self._data, at, high) for at in ends):
+            return HANDED
+        assigned = keys == CREDENTIAL_WORDS and any(
+            _ASSIGNED.fullmatch(self._data, at, high) for at in ends
         )
+        return NAMED if assigned else ""
 
     def speaks_of(self, word: re.Pattern[bytes]) -> bool:
         """Whether a service's word stands before (three lines up) or after the value."""
@@ -278,33 +194,10 @@ class Surroundings:
         )
 
     def credential(self, keys: tuple[str, ...], phrase: str = "") -> str:
-        """The one of `keys` that names the value, or "".
-
-        It stands before the value with at most a few words between, those of
-        the service's `phrase` not counted, and none of them the name of
-        something else: a trace is none though a token is spoken of.
-        """
-        spoken = frozenset(phrase.split())
-        special = tuple(key for key in keys if key not in CREDENTIAL_WORDS)
-        further = 0
-        for at in range(len(self._words), 0, -1):
-            until = " " + " ".join(self._words[:at])
-            found = max((key for key in keys if _ends(key, until)), key=len, default="")
-            if found:
-                qualified = at > 1 and self._words[at - 2] in _QUALIFIES.get(found, ())
-                return "" if qualified else found
-            word = self._words[at - 1]
-            if word in _EMPTY or word in spoken or not word.isalpha() or len(word) == 1:
-                continue
-            further += 1
-            if further > FURTHER:
-                return ""
-            if word in _OTHER:  # but a rule for client ids says so
-                before = until.rpartition(" ")[0]
-                return next((key for key in special if _ends(key, before)), "")
-        return ""
-
-
-def _ends(key: str, text: str) -> bool:
-    """Whole words; a key of three letters or more may also end a longer one (`accesskey`)."""
-    return text.endswith(f" {key}") or (len(key) >= 3 and text.endswith(key))
+        """The one of `keys` that names the value, before it or in a remark behind it, or ""."""
+        named = credential(self._words, keys, phrase)
+        if named or named_otherwise(self._words):
+            return named
+        said = remark(self._data[slice(*self._near[1])])
+        found = credential(said, keys, phrase)
+        return found if f" {' '.join(said)}".endswith(f" {found}") else ""  # not `# rapidapi`

@@ -21,6 +21,10 @@ PRACTICE = "workflow"
 """The provider of rules about what a file does: no value stands there, so nothing is rotated."""
 
 
+_TESTS = re.compile(r"(?:^|/)(?:tests?|testdata|fixtures?|specs?)/")
+"""Where keys stand that only tests trust, and some that everybody does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
     """One sentence, and lines to copy: an example in the file's language, or commands."""
@@ -91,6 +95,9 @@ def _local(found: Finding, mode: str) -> Advice:
     if mode == "message":
         return Advice("write the message again without it; everyone who fetches reads messages")
     if found.rule.secret_class in KEY_CLASSES or found.rule.checksum == "private-key":
+        if _TESTS.search(path):
+            return Advice(f"make it when the tests run{again}; if nothing but tests trusts it, "
+                          "allow it with that reason")  # fmt: skip
         return Advice(f"keep it in an agent or a secret store, take it out of the file{again}")
     if _is_env_file(path):
         return Advice("keep this file out of git and list it in .gitignore", _untrack(path))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from leakguard.detect import shape
+from leakguard.detect import naming, shape
 from leakguard.finding import Candidate
 
 from .builders import acme, scan
@@ -81,7 +81,7 @@ def test_a_short_word_must_begin_and_end_a_name(name: str, spoken: bool) -> None
 
 
 def test_identifier_words_come_apart() -> None:
-    assert shape.words_of(b"DD_API_KEY ddApiKey HTTPServer2") == [
+    assert naming.words_of(b"DD_API_KEY ddApiKey HTTPServer2") == [
         "dd", "api", "key", "dd", "api", "key", "http", "server", "2",
     ]  # fmt: skip
 
@@ -197,3 +197,49 @@ def test_a_cut_never_makes_a_word(fake: Fake) -> None:
 def test_the_evidence_names_the_word(fake: Fake) -> None:
     (found,) = look(f"acme_key = {fake('{{hex:32}}')}")
     assert "'acme' stands near by" in found.evidence[0].detail
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'const ACME_KEY: &str = "{{hex:32}}";',
+        'static ACME_KEY: &\'static str = "{{hex:32}}";',
+        "const key: string = process.env.ACME_TOKEN || '{{hex:32}}';",
+        "$key = getenv('ACME_KEY') ?: '{{hex:32}}';",
+        "key = prod ? '{{hex:32}}' : ''  # acme",
+        "The Acme API key of the test account is {{hex:32}} and works until May.",
+        "new Acme('{{hex:32}}')",
+        "acme.init('{{hex:32}}', { region: 'eu' });",
+        'client = AcmeClient("eu", "{{hex:32}}")',
+        "acme.open('{{hex:32}}');  // acme API key",
+    ],
+)
+def test_what_names_a_value_may_stand_in_many_places(text: str, fake: Fake) -> None:
+    found = look(fake(text))
+    assert [one.confidence for one in found] == ["likely"], found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "acme.getCommit('{{hex:32}}');",
+        "acme.fetch('/builds', '{{hex:32}}');",
+        "commit = '{{hex:32}}'  # pinned by the acme token",
+        "?acme_token=none&commit={{hex:32}}&page=2",
+        'const ACME_COMMIT: &str = "{{hex:32}}";  // the key',
+        "acme.open('{{hex:32}}');  // the acme token is read from the environment further below",
+        "the cache key of the acme build is {{hex:32}}",
+        "ami = '{{hex:32}}'  # acmeapi",
+        "      - uses: acme/upload-token@{{hex:32}}",
+        "// source: acme/connect_token.proto ({{hex:32}})",
+        "acme_token_encrypted: '{{hex:32}}'",
+    ],
+)
+def test_what_is_near_is_not_always_its_name(text: str, fake: Fake) -> None:
+    assert look(fake(text)) == []
+
+
+def test_a_client_is_not_opened_with_what_a_rule_calls_an_id(fake: Fake) -> None:
+    text = fake("new Acme('{{hex:32}}')")
+    assert look(text, keys=("client id",)) == []
+    assert len(look(text, keys=("api key", "key"))) == 1

@@ -146,6 +146,11 @@ def test_a_missing_field_is_named(field: str) -> None:
     assert error.place.line == 3  # type: ignore[union-attr]
 
 
+def test_only_our_own_rules_are_found_by_code() -> None:
+    error = problem(spell(pattern=None, finder="workflow"))
+    assert error.message == "rule acme-live-key: only leakguard's own rules have a finder"
+
+
 @pytest.mark.parametrize(("field", "value", "message", "hint"), [
     ("patern", "x", "unknown key 'patern' in a rule", "did you mean 'pattern'?"),
     ("severity", "hi", "unknown severity 'hi'", "did you mean 'high'?"),

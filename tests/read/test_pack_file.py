@@ -228,7 +228,10 @@ def findings(repo: Repo) -> list[tuple[str, list[tuple[str, int, str]]]]:
     done = subprocess.run(command, cwd=repo.path, capture_output=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     return sorted(
-        (one["rule_id"], sorted((at["path"], at["start_line"], at["commit"]) for at in one["locations"]))
+        (
+            one["rule_id"],
+            sorted((at["path"], at["start_line"], at["commit"]) for at in one["locations"]),
+        )
         for one in json.loads(done.stdout)["findings"]
     )
 

@@ -82,6 +82,11 @@ def test_a_private_key_belongs_in_an_agent_or_a_store() -> None:
     assert advice.text.startswith("keep it in an agent or a secret store")
 
 
+def test_a_private_key_of_tests_is_made_by_them_or_allowed() -> None:
+    advice = advise(finding(SSH_KEY, place("tests/data/id")), "staged")
+    assert advice.text.startswith("make it when the tests run, then stage the file again; if")
+
+
 def test_a_rule_knows_better_what_fits_its_kind() -> None:
     rule = SLACK._replace(fix="use the workspace's own variable")
     assert advise(finding(rule), "staged").text == "use the workspace's own variable"
