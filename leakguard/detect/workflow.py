@@ -54,6 +54,9 @@ _TRACE = re.compile(
 )
 _UNTRACE = re.compile(rb"set \+(?:[a-wyz]{0,8}x|o xtrace)")
 
+_JOBS = re.compile(rb"^[\"']?(?:jobs|runs)[\"']?[ \t]*:", re.MULTILINE)
+"""What a workflow or an action has beside its steps."""
+
 LARGEST = 1024 * 1024
 """No service takes a workflow file of this size."""
 
@@ -83,7 +86,7 @@ def printed(data: bytes, path: str, rules: Mapping[str, Rule]) -> Iterator[Match
     Without a path (a history is read by contents first) what looks like a workflow is one.
     """
     called = {name: rule for name, rule in rules.items() if looks_in(rule, path)}
-    if not called or len(data) > LARGEST or b"run:" not in data:
+    if not called or len(data) > LARGEST or b"run:" not in data or not _JOBS.search(data):
         return
     for step in _steps(data):
         seen: set[int] = set()

@@ -44,8 +44,7 @@ class Families:
         """The versions of one file after the other; the names of those that only git can read go to
         `left`.
         """
-        for root in self._roots:
-            yield from self._pack.read(root, left)
+        return self._pack.read(self._roots, left)
 
 
 class Store(NamedTuple):

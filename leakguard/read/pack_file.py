@@ -11,7 +11,6 @@ nothing is said: those names are left to git, which says what is wrong with them
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 import sys
@@ -19,6 +18,7 @@ import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from io import FileIO
 from typing import NamedTuple
 
 HELD = 32 * 1024 * 1024
@@ -29,6 +29,9 @@ _BLOB, _BY_OFFSET, _BY_NAME = 3, 6, 7
 
 _LONGEST = 9
 """Bytes of a number: 63 bits."""
+
+_HEAD = 64
+"""More than an object's header and the name of its base take up, bytes."""
 
 _FANOUT = 8 + 256 * 4
 """Where the names begin in an index."""
@@ -72,30 +75,33 @@ class PackFile:
     def __init__(self, index: str, wanted: set[bytes]) -> None:
         """`wanted` are the names of blobs, binary. Raises BrokenPackError."""
         try:
-            self._data = _mapped(index.removesuffix(".idx") + ".pack")
+            self._path = index.removesuffix(".idx") + ".pack"
+            self._end = os.stat(self._path).st_size
             names, offsets = _index(index, len(next(iter(wanted))))
             self._starts = array("Q", sorted(offsets))
             self._names = {at: one for one, at in zip(names, offsets, strict=True) if one in wanted}
             self._deltas: dict[int, list[int]] = {}
-            self._roots = self._rooted()
+            with open(self._path, "rb", buffering=0) as file:
+                self._roots = self._rooted(file)
         except (OSError, ValueError, IndexError, struct.error):
             raise BrokenPackError from None
 
-    def _rooted(self) -> dict[int, tuple[int, int]]:
+    def _rooted(self, file: FileIO) -> dict[int, tuple[int, int]]:
         """For each blob that can be read, the root of its family and how many bytes are stored."""
         found: dict[int, tuple[int, int]] = {}
         later: list[tuple[int, int, int]] = []
         where: dict[bytes, int] = {}
         for at in sorted(self._names):
-            kind, size, start = self._header(at)
+            raw = _read(file, at, _HEAD)
+            kind, size, start = _header(raw)
             if kind == _BLOB:
                 found[at] = at, size
                 continue
             if kind == _BY_OFFSET:
-                base = at - self._back(start)[0]
+                base = at - _back(raw, start)[0]
             else:
                 where = where or {name: here for here, name in self._names.items()}
-                base = where.get(self._data[start : start + len(self._names[at])], -1)
+                base = where.get(raw[start : start + len(self._names[at])], -1)
             self._deltas.setdefault(base, []).append(at)
             if base in found:
                 found[at] = found[base][0], size
@@ -125,76 +131,84 @@ class PackFile:
             yield at
             waiting += self._deltas.get(at, ())
 
-    def read(self, root: int, left: list[bytes]) -> Iterator[Version]:
-        """One family, each version before those that are stored as deltas of it; the names of those
-        that cannot be read here go to `left`, in hexadecimal.
+    def read(self, roots: Iterable[int], left: list[bytes]) -> Iterator[Version]:
+        """One family after the other, each version before those that are stored as deltas of it.
+
+        The names of those that cannot be read here go to `left`, in hexadecimal.
         """
+        try:
+            # Not by way of a map, whose pages would count as memory of ours.
+            with open(self._path, "rb", buffering=0) as file:
+                for root in roots:
+                    yield from self._family(file, root, left)
+        except OSError:  # git has packed anew meanwhile
+            left += (self._hex(at) for root in roots for at in self._below(root))
+
+    def _hex(self, at: int) -> bytes:
+        return self._names[at].hex().encode()
+
+    def _family(self, file: FileIO, root: int, left: list[bytes]) -> Iterator[Version]:
         held: list[bytes] = []
         waiting = [(root, 0)]
         while waiting:
             at, depth = waiting.pop()
             del held[depth:]
             try:
-                data, copies = self._content(at, held)
+                data, copies = self._content(file, at, held)
             except (BrokenPackError, zlib.error, IndexError):
-                left += (self._names[below].hex().encode() for below in self._below(at))
+                left += map(self._hex, self._below(at))
                 continue
             held.append(data)
             yield Version(self._names[at].hex(), data, depth, copies)
             waiting += ((delta, depth + 1) for delta in self._deltas.get(at, ()))
 
-    def _content(self, at: int, held: list[bytes]) -> tuple[bytes, Copies]:
-        kind, size, start = self._header(at)
+    def _content(self, file: FileIO, at: int, held: list[bytes]) -> tuple[bytes, Copies]:
+        following = bisect_right(self._starts, at)
+        end = self._starts[following] if following < len(self._starts) else self._end
+        raw = _read(file, at, end - at)
+        kind, size, start = _header(raw)
         if kind == _BY_OFFSET:
-            start = self._back(start)[1]
+            start = _back(raw, start)[1]
         elif kind == _BY_NAME:
             start += len(self._names[at])
         if size > HELD:
             raise BrokenPackError
-        raw = self._inflated(at, start, size)
-        return _applied(held, raw) if held else (raw, [])
-
-    def _header(self, at: int) -> tuple[int, int, int]:
-        """(kind, size uncompressed, where its data begins) of the object at an offset."""
-        data = self._data
-        byte = data[at]
-        kind, size = byte >> 4 & 7, byte & 15
-        if not byte & 0x80:
-            return kind, size, at + 1
-        rest, start = _number(data, at + 1)
-        return kind, rest << 4 | size, start
-
-    def _back(self, at: int) -> tuple[int, int]:
-        """(how far back its base lies, where the delta begins) of an object stored as one."""
-        back = -1
-        for here in range(at, at + _LONGEST):
-            byte = self._data[here]
-            back = (back + 1) << 7 | byte & 0x7F
-            if not byte & 0x80:
-                return back, here + 1
-        raise BrokenPackError
-
-    def _inflated(self, at: int, start: int, size: int) -> bytes:
-        following = bisect_right(self._starts, at)
-        end = self._starts[following] if following < len(self._starts) else len(self._data)
         inflater = zlib.decompressobj()
-        raw = inflater.decompress(self._data[start:end], size + 1)
-        if len(raw) != size or not inflater.eof:
+        data = inflater.decompress(memoryview(raw)[start:], size + 1)
+        if len(data) != size or not inflater.eof:
             raise BrokenPackError
-        return raw
+        return _applied(held, data) if held else (data, [])
 
 
-def _mapped(path: str) -> mmap.mmap:
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    finally:
-        os.close(descriptor)
+def _read(file: FileIO, start: int, count: int) -> bytes:
+    file.seek(start)
+    return file.read(count)
+
+
+def _header(raw: bytes) -> tuple[int, int, int]:
+    """(kind, size uncompressed, where the rest begins) of an object."""
+    kind, size = raw[0] >> 4 & 7, raw[0] & 15
+    if not raw[0] & 0x80:
+        return kind, size, 1
+    rest, start = _number(raw, 1)
+    return kind, rest << 4 | size, start
+
+
+def _back(raw: bytes, at: int) -> tuple[int, int]:
+    """(how far back its base lies, where the delta begins) of an object stored as one."""
+    back = -1
+    for here in range(at, at + _LONGEST):
+        byte = raw[here]
+        back = (back + 1) << 7 | byte & 0x7F
+        if not byte & 0x80:
+            return back, here + 1
+    raise BrokenPackError
 
 
 def _index(path: str, width: int) -> tuple[Iterable[bytes], array[int]]:
     """The names in an index of the second version, and where their objects lie."""
-    raw = _mapped(path)
+    with open(path, "rb") as file:
+        raw = file.read()
     magic, version = struct.unpack_from(">4sI", raw)
     if magic != b"\xfftOc" or version != 2:
         raise BrokenPackError
@@ -260,7 +274,7 @@ _COUNT = {code << 4: _OFFSET[code] for code in range(8)}
 """By a copy's code, the bytes of its offset and of its count that are there: their shifts."""
 
 
-def _number(data: bytes | mmap.mmap, at: int) -> tuple[int, int]:
+def _number(data: bytes, at: int) -> tuple[int, int]:
     """(a number of seven bits a byte, the lowest first; where it ends)."""
     number = 0
     for place in range(_LONGEST):

@@ -71,8 +71,7 @@ def wanted(blobs: dict[str, bytes]) -> set[bytes]:
 
 
 def read(pack: PackFile, left: list[bytes]) -> Iterator[Version]:
-    for family in pack.families():
-        yield from pack.read(family.root, left)
+    return pack.read([family.root for family in pack.families()], left)
 
 
 def assert_all_are_read(repo: Repo) -> int:
@@ -164,6 +163,19 @@ def test_loose_objects_several_packs_and_alternates_are_all_read(
     assert len(repo.indexes()) > 1
     for one in (repo, clone):
         assert everything(one) == one.blobs()
+
+
+def test_a_pack_that_git_replaced_meanwhile_is_left_to_git(repo: Repo) -> None:
+    (index,) = repo.indexes()
+    pack = PackFile(index, wanted(repo.blobs()))
+    Path(index[:-4] + ".pack").unlink()
+    left: list[bytes] = []
+    assert not list(read(pack, left))
+    assert sorted(name.decode() for name in left) == sorted(pack_names(pack))
+
+
+def pack_names(pack: PackFile) -> list[str]:
+    return [name.hex() for name in pack.names()]
 
 
 def test_a_family_too_large_to_hold_is_left_to_git(
