@@ -1,5 +1,5 @@
-"""The main job, live: a leak is blocked, fixed, searched for in history; one gets out, and is
-rotated until it is proven dead.
+"""The main job, live: a leak is blocked, fixed, searched for in history and in a job's log; one
+gets out, and is rotated until it is proven dead.
 
 Everything happens in a scratch folder that is removed at the end. The secret is
 made up as this runs; no service ever knew it.
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from zlib import crc32
 
+import pipeline
 import response
 from database import running
 
@@ -130,6 +131,7 @@ def main() -> None:
     try:
         stage = Stage(folder)
         play(stage)
+        pipeline.play(stage, say)
         with running(folder / "database") as database:
             response.play(stage, database, say)
     finally:

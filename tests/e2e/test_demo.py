@@ -17,6 +17,8 @@ def test_the_demo_tells_its_story() -> None:
     assert "Commit stopped: 1 secret" in done.stdout
     assert "GitHub personal access token in commit" in done.stdout
     assert "Clean: " in done.stdout
+    assert "in a dump of the environment (lines 2 to 5)" in done.stdout
+    assert "### leakguard: 2 secrets must be rotated" in done.stdout
     assert "Opened LG-" in done.stdout
     assert "is not contained yet" in done.stdout
     assert "the leaked one is proven dead" in done.stdout
