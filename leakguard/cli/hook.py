@@ -49,8 +49,7 @@ def suspicious(pack: Pack, blob: Blob) -> bool:
         return True
     text, _ = plain(blob.data)
     hits = pack.prefilter.scan(text)
-    called = pack.concerns(hits, blob) or pack.called(blob) or b"steps:" in text  # a workflow
-    return called and pack.finds(blob, text, hits)
+    return (pack.concerns(hits, blob) or pack.called(blob)) and pack.finds(blob, text, hits)
 
 
 def pre_commit(files: list[str]) -> int:

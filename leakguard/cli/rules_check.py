@@ -133,11 +133,15 @@ class _Proof:
     def alone(self, rule: Rule) -> Scanner:
         """A scanner for one rule; to compile a database for each would take minutes."""
         rows = self._rows.get(rule.id, [])
-        table: list[Row] = [row for row in self._book.table if row[0] not in "fc"]
+        table: list[Row] = [
+            (row[0], row[1], (), *row[3:]) if row[0] == "c" else row
+            for row in self._book.table
+            if row[0] != "f"
+        ]
         for number in rows:
             found = self._book.table[number]
             row: Row = (found[0], found[1], (0,), *found[3:])
-            if row[0] in "fc":
+            if row[0] == "f":
                 table.append(row)
             else:
                 table[number] = row
@@ -286,7 +290,7 @@ def _often(book: Book, scan: Scan, chosen: list[Rule]) -> list[Problem]:
     problems = []
     for number, count in sorted(rules_noise.hits(scan).items()):
         kind, what, called, *_ = book.table[number]
-        if count <= rules_noise.OFTEN or kind == "d":
+        if count <= rules_noise.OFTEN or kind in "dc":
             continue
         said = (
             f"the word {what!r} stands" if kind == "w" else "what the pattern must contain stands"

@@ -43,8 +43,8 @@ class Match(NamedTuple):
 
 Row = tuple[str, str, tuple[int, ...], int, int, int, int, Sequence[Any]]
 """(kind, what, rules, left, near, width, span, hints): kind `r` with the id of a rule, `w` with a
-service's word, `d` with the name of a decoder, and without an anchor `f` with a rule of whole
-files and `c` with one that code finds; the numbers of the rules that it calls for; where a match
+service's word, `d` with the name of a decoder, `c` with that of code of ours, and without an
+anchor `f` with a rule of whole files; the numbers of the rules that it calls for; where a match
 begins, how long it is and how much of it the anchor takes up, see `Anchor`; the fields of its
 `Hints`."""
 
@@ -67,9 +67,13 @@ class Book:
         """The rules that a file's name calls for."""
         return [self.rules[rules[0]] for kind, _, rules, *_ in self.table if kind == "f"]
 
-    def of_code(self) -> dict[str, Rule]:
-        """The rules whose secrets no pattern finds, by their ids."""
-        return {what: self.rules[rules[0]] for kind, what, rules, *_ in self.table if kind == "c"}
+    def of_code(self) -> dict[int, dict[str, Rule]]:
+        """The rules whose secrets no pattern finds, by their anchor's number and their ids."""
+        return {
+            number: {rule.id: rule for rule in (self.rules[one] for one in rules)}
+            for number, (kind, _, rules, *_) in enumerate(self.table)
+            if kind == "c"
+        }
 
     def pattern(self, rule: int, hints: Sequence[Any]) -> Exact:
         """A rule's exact pattern, compiled at its first hit."""
@@ -137,6 +141,8 @@ class Matcher:
             if kind == "d":
                 if depth < MAX_DEPTH:
                     yield from self._encoded(what, data, where, path, depth)
+            elif kind == "c":
+                continue  # it looks at the whole text
             elif kind == "w":
                 shaped = self._book.shaped(what, rules)
                 shaped = [entry for entry in shaped if looks_in(entry[1], path)]

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from leakguard.finding import Candidate
 
 
-STEPS = b"steps:"
-"""What every workflow file has."""
-
-
 class Scanner:
     """Finds the candidates of one blob after the other."""
 
@@ -79,10 +75,10 @@ class Scanner:
             yield from self._whole.matches(text, path)
         if hits:
             yield from self._matcher.matches(text, hits, path)
-        named = path or blob.origin.kind == "commit"  # a log that quotes a workflow is none
-        if named and STEPS in text and self._of_code:
-            from leakguard.detect import workflow  # few files are one
+        for number, rules in self._of_code.items():
+            if any(hit[0] == number for hit in hits) and (path or blob.origin.kind == "commit"):
+                from leakguard.detect import workflow  # few files are one, and no log is
 
-            yield from workflow.printed(text, path, self._of_code)
+                yield from workflow.printed(text, path, rules)
         if self._extra is not None:
             yield from self._extra(text, path)

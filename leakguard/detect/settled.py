@@ -10,7 +10,6 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Callable
-from functools import cached_property
 from typing import NamedTuple
 
 from leakguard.detect.placeholder import dummy
@@ -116,23 +115,17 @@ _PAIR = re.compile(rb"([\x20-\x39\x3b-\x7e]{0,80}):([\x20-\x7e]{0,200})")
 
 
 class Asked:
-    """An assigned value that is asked about, and what is known of its name."""
+    """An assigned value that is asked about, the words of its name, and its bytes."""
+
+    __slots__ = ("called", "named", "path", "place", "raw", "value")
 
     def __init__(self, place: Place, path: str) -> None:
         self.place = place
         self.path = path
         self.value = place.value
         self.called = place.sep == "("
-
-    @cached_property
-    def named(self) -> tuple[str, ...]:
-        """The words of the name."""
-        return words_of_name(self.place.name)
-
-    @cached_property
-    def raw(self) -> bytes:
-        """The value's bytes."""
-        return self.value.encode("utf-8", "replace")
+        self.named = words_of_name(place.name)
+        self.raw = place.value.encode("utf-8", "replace")
 
 
 class Row(NamedTuple):

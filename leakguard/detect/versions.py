@@ -116,8 +116,8 @@ def concerned(table: Sequence[Row], found: list[Hit], changed: Change) -> list[H
 
 def _meets(row: Row, end: int, begins: list[int], stretches: list[Span]) -> bool:
     kind, _, _, left, _, width, _, hints = row
-    if kind == "d":
-        return True  # what stands encoded there may be long
+    if kind in "dc":
+        return True  # what stands encoded there may be long, and code looks at all of a text
     latest = end + shape.AHEAD if kind == "w" else end
     behind = Hints(*hints).behind
     at = bisect_right(begins, latest + width + LOOKAHEAD + CONTEXT)

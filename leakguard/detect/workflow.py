@@ -17,6 +17,9 @@ from typing import NamedTuple
 from leakguard.detect.match import Match, looks_in
 from leakguard.rule import Rule
 
+ANCHORS = {"workflow": "steps:"}
+"""What every file has that a finder looks at."""
+
 _ITEM = re.compile(rb"^(?P<indent> *)- ", re.MULTILINE)
 _RUN = re.compile(
     rb"^(?P<indent>[ -]*)run:[ \t]*(?:(?P<block>[|>][-+0-9]{0,2})[ \t]*(?:#[^\n]*)?$)?",

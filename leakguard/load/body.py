@@ -77,10 +77,10 @@ def _limits(rules: Sequence[Rule], table: list[Row]) -> str:
 
 
 def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
-    """The rows behind the anchors' numbers, and the anchors: rules, words, decoders; the rows of
-    whole files and of code, which have no anchor, come last.
+    """The rows behind the anchors' numbers, and the anchors: rules, words, code, decoders; the rows
+    of whole files, which have no anchor, come last.
     """
-    from leakguard.detect import anchor, decode, shape
+    from leakguard.detect import anchor, decode, shape, workflow
     from leakguard.detect.openings import hints
     from leakguard.detect.whole import is_whole
 
@@ -102,12 +102,13 @@ def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
         )
 
     whole: list[Row] = []
+    found_by_code: dict[str, list[int]] = {}
     words: dict[str, list[int]] = {}
     for number, rule in enumerate(rules):
         if rule.pattern and is_whole(rule):
             whole.append(("f", rule.id, (number,), 0, 0, 0, 0, ()))
         elif rule.finder:
-            whole.append(("c", rule.id, (number,), 0, 0, 0, 0, ()))
+            found_by_code.setdefault(rule.finder, []).append(number)
         elif rule.pattern:
             derived = anchor.derive(rule.pattern, escaped=True)
             add("r", rule.id, [number], derived, known=hints(rule.pattern))
@@ -119,6 +120,9 @@ def tabulate(rules: list[Rule]) -> tuple[list[Row], list[Expression]]:
         back = span + shape.LEFT + widest + shape.AHEAD
         first, *also = shape.spellings(word)
         add("w", word, called, anchor.Anchor(first, True, back, widest, span=span), *also)
+    for finder, called in sorted(found_by_code.items()):
+        text = workflow.ANCHORS[finder]
+        add("c", finder, called, anchor.Anchor(text, False, 0, 0, span=len(text)))
     for how, expression in decode.ANCHORS.items():
         add("d", how, (), anchor.Anchor(expression, False, 0, 0, span=_width(expression)))
     return table + whole, expressions
