@@ -49,10 +49,10 @@ def change(copies: Sequence[Copy], old: int, new: int) -> Change:
     stretches: list[Span] = []
     here = there = 0
     for start, source, count in copies:
-        if start != here or source != there:
+        goes_on = start == here and source == there
+        if not goes_on:
             stretches.append((here, start))
-            joined.append((start, source, count))
-        elif joined:
+        if goes_on and joined:
             first = joined.pop()
             joined.append((first[0], first[1], first[2] + count))
         else:
