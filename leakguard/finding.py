@@ -126,6 +126,11 @@ class Finding:
         )
 
 
+def surroundings(found: Finding) -> list[str]:
+    """What else stood there: the step, how a log shows it, the dump, the other half."""
+    return [one.detail for one in found.evidence if one.term in ("log", "view", "dump", "pair")]
+
+
 def preview(rule: Rule, secret: Secret) -> str:
     """The rule's public prefix plus a mask of fixed width; a command that a finder found, as it is.
 

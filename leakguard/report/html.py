@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from leakguard import __version__
-from leakguard.finding import Finding, Location, Outcome
+from leakguard.finding import Finding, Location, Outcome, surroundings
 from leakguard.report.advice import advise
 from leakguard.report.escape import is_address, line, xml
 from leakguard.report.next_steps import of_one
@@ -167,6 +167,8 @@ def _rows(found: Finding, mode: str, explain: bool) -> Iterable[str]:
     rule, advice = found.rule, advise(found, mode)
     yield _row("value", f"<code>{xml(found.preview)}</code>")
     yield _row("where", _places(found))
+    if with_it := surroundings(found):
+        yield _row("stands", xml(line("; ".join(with_it))))
     sure = f"severity {found.severity}, confidence {found.confidence}, validity {found.validity}"
     yield _row("how bad", xml(f"{sure}, {found.exposure}"))
     yield _row("why", xml(line(rule.why)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from leakguard.finding import Finding, Location, Outcome
+from leakguard.finding import Finding, Location, Outcome, surroundings
 from leakguard.report.advice import advise
 from leakguard.report.escape import clip, code, is_address, line, markdown
 from leakguard.report.next_steps import ESCAPED, of_one
@@ -158,6 +158,7 @@ def _guide(found: Finding, mode: str) -> str:
     advice = advise(found, mode)
     said = [
         f"- {code(found.short_id)} {_name(found)} at {_spot(found.locations[0])}",
+        *(f"  - **stands** {markdown(line(one))}" for one in surroundings(found)),
         f"  - **why** {markdown(line(found.rule.why))}",
         f"  - **fix** {markdown(line(advice.text))}",
         *(f"    - {code(text)}" for text in advice.lines),

@@ -19,6 +19,7 @@ def test_the_demo_tells_its_story() -> None:
     assert "Clean: " in done.stdout
     assert "in a dump of the environment (lines 2 to 5)" in done.stdout
     assert "### leakguard: 2 secrets must be rotated" in done.stdout
+    assert "**stands** complete with aws" in done.stdout
     assert "Opened LG-" in done.stdout
     assert "is not contained yet" in done.stdout
     assert "the leaked one is proven dead" in done.stdout
