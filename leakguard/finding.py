@@ -1,7 +1,7 @@
 """What was found: a match that still holds the secret, and a finding that cannot."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from leakguard.blob import Origin
 from leakguard.rule import SEVERITIES, TIERS, Rule
@@ -25,8 +25,7 @@ class Exposure(StrEnum):
     LOGGED = "logged"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Location:
+class Location(NamedTuple):
     """Where a value stands. Lines and columns from 1 (columns in characters), as SARIF regions.
 
     `end_column` is the column after the last character.
@@ -41,16 +40,14 @@ class Location:
     author_date: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One thing that speaks for or against a match, in words for `--explain`."""
 
     term: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One match of one rule. The last holder of the raw value.
 
     `span` is the value's place in the bytes that were scanned, `outer` the
@@ -80,8 +77,7 @@ class SuppressionKind(StrEnum):
     EXTERNAL = "external"
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(NamedTuple):
     """How an allowance is reported."""
 
     kind: SuppressionKind
@@ -89,8 +85,7 @@ class Suppression:
     status: str = "accepted"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One secret, any number of places. It cannot hold the raw value."""
 
     fingerprint: str
@@ -144,8 +139,7 @@ def preview(rule: Rule, secret: Secret) -> str:
     return MASK
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(NamedTuple):
     """How much was looked at; `what` names it ("staged file", "file", "blob", ...)."""
 
     what: str = "file"
@@ -155,8 +149,7 @@ class Scanned:
     scope: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """All that one run found out, ready to be reported.
 
     `findings` holds allowed ones too (their `suppression` is set), worst first.

@@ -194,7 +194,7 @@ def _judged(outcome: Outcome, found: spans.Span, fail_on: str | None) -> Outcome
     outcome = outlets.with_threshold(outcome, fail_on)
     policy = f"; policy of {found.policy[:7]}" if found.policy else ""
     scope = f"{found.event.title}: {found.words}{policy}"
-    return replace(outcome, scanned=replace(outcome.scanned, scope=scope))
+    return outcome._replace(scanned=outcome.scanned._replace(scope=scope))
 
 
 def _notes(found: spans.Span, top: str, config: str | None) -> list[str]:

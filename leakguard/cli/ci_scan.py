@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 
 from leakguard.blob import Blob, Unread
 from leakguard.ci import base_policy
@@ -31,7 +30,7 @@ class ProposedGate(Gate):
         for found in super().candidates(item, missed):
             if found.inline_allow is not None and found.origin.kind in ("commit", "message"):
                 evidence = (*found.evidence, Evidence("allow", _LATER))
-                yield replace(found, inline_allow=None, evidence=evidence)
+                yield found._replace(inline_allow=None, evidence=evidence)
             else:
                 yield found
 
@@ -48,9 +47,9 @@ def scan(span: Span, top: str, paths: tuple[str, ...], config: str, jobs: int) -
         outcome = _commits(Gate(open_pack(top), top, "ci", "changed file"), span, top, paths, jobs)
     else:
         outcome = _elsewhere(span, top, paths, config, jobs)
-    outcome = replace(outcome, mode="ci")
+    outcome = outcome._replace(mode="ci")
     if span.event.service:
-        outcome = replace(outcome, findings=tuple(map(_shared, outcome.findings)))
+        outcome = outcome._replace(findings=tuple(map(_shared, outcome.findings)))
     return outcome
 
 
@@ -101,9 +100,9 @@ def _files(gate: Gate, paths: tuple[str, ...], top: str, jobs: int) -> Outcome:
 
 def _both(one: Outcome, other: Outcome) -> Outcome:
     """The outcome of a history and of files beside it."""
-    scanned = replace(one.scanned, items=one.scanned.items + other.scanned.items,
+    scanned = one.scanned._replace(items=one.scanned.items + other.scanned.items,
                       bytes=one.scanned.bytes + other.scanned.bytes)  # fmt: skip
-    return replace(one, findings=one.findings + other.findings, scanned=scanned,
+    return one._replace(findings=one.findings + other.findings, scanned=scanned,
                    unread=one.unread + other.unread, expired=one.expired or other.expired,
                    seconds=one.seconds + other.seconds)  # fmt: skip
 
@@ -111,5 +110,5 @@ def _both(one: Outcome, other: Outcome) -> Outcome:
 def _shared(found: Finding) -> Finding:
     """A service that runs us has the commits, so they have left the machine they were made on."""
     if any(place.commit for place in found.locations):
-        return replace(found, exposure=Exposure.PUSHED)
+        return found._replace(exposure=Exposure.PUSHED)
     return found

@@ -9,7 +9,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -79,9 +78,9 @@ fail_on = click.option(
 def with_threshold(outcome: Outcome, word: str | None) -> Outcome:
     """The outcome with the threshold that `--fail-on` asks for; `never` changes none."""
     if word in SEVERITIES:
-        return replace(outcome, block_severity=word)
+        return outcome._replace(block_severity=word)
     if word in TIERS:
-        return replace(outcome, block_confidence=word)
+        return outcome._replace(block_confidence=word)
     return outcome
 
 

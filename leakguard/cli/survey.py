@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -143,7 +142,7 @@ def history(top: str, refs: tuple[str, ...], jobs: int, *, remember: bool = True
     _place(gate, top, refs, hits)
     outcome = gate.outcome()
     left = facts.pushed(top, {place.commit for one in outcome.findings for place in one.locations})
-    outcome = replace(outcome, findings=tuple(exposed(one, left) for one in outcome.findings))
+    outcome = outcome._replace(findings=tuple(exposed(one, left) for one in outcome.findings))
     if remember:
         gate.remember(outcome)
     return outcome
@@ -168,7 +167,7 @@ def _suspects(gate: Gate, top: str, jobs: int) -> set[str]:
 def exposed(finding: Finding, left: set[str]) -> Finding:
     """The finding, pushed if one of its commits has left this machine."""
     if any(place.commit in left for place in finding.locations):
-        return replace(finding, exposure=Exposure.PUSHED)
+        return finding._replace(exposure=Exposure.PUSHED)
     return finding
 
 

@@ -14,7 +14,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 from zlib import crc32
 
 from leakguard import seed_phrase
@@ -24,8 +24,7 @@ _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASE36 = b"0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(NamedTuple):
     """An offline test of a value, and how to make a value that passes it.
 
     `perhaps` says of what follows the prefix of one that fails whether it may be real all the

@@ -7,7 +7,6 @@ knows to be none is none; all that is left is weighed by `detect.score`.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from math import log2
 
 from leakguard.detect.placeholder import dummy
@@ -81,7 +80,7 @@ def weigh(place: Place, path: str) -> tuple[str, tuple[Evidence, ...]]:
 def called(place: Place) -> Place:
     """The place, its name said to be that of a password where only the rule's pattern knows it."""
     if kind_of(words_of_name(place.name)) in {"none", "other"}:
-        return replace(place, name=f"{place.name}_password")
+        return place._replace(name=f"{place.name}_password")
     return place
 
 

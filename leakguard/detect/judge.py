@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from leakguard.blob import Blob
 from leakguard.detect import generic
@@ -21,12 +20,8 @@ from leakguard.finding import Candidate, Evidence, Location, Suppression, Suppre
 from leakguard.rule import SEVERITIES, TIERS, Rule
 from leakguard.secret import Secret
 
-if TYPE_CHECKING:
-    pass
 
-
-@dataclass(frozen=True, slots=True)
-class Weighed:
+class Weighed(NamedTuple):
     """A match that may be real, and why we think so."""
 
     match: Match
@@ -162,7 +157,7 @@ def _place(match: Match, name: bytes, path: str, data: bytes) -> Place:
 
 def _chosen(match: Match, path: str, data: bytes) -> tuple[str, tuple[Evidence, ...]]:
     """Its place says that it is a password; its look and the file, how surely a real one."""
-    tier, terms = generic.weigh(replace(_place(match, b"", path, data), name="password"), path)
+    tier, terms = generic.weigh(_place(match, b"", path, data)._replace(name="password"), path)
     return tier or "possible", terms
 
 
@@ -223,8 +218,8 @@ def _merged(winner: Weighed, loser: Weighed) -> Weighed:
     surer = max(winner, loser, key=lambda one: TIERS.index(one.confidence))
     if surer is loser:
         told = Evidence("rule", f"{loser.match.rule.id} on the same bytes is {loser.confidence}")
-        winner = replace(winner, confidence=loser.confidence, evidence=(*winner.evidence, told))
-    return replace(winner, alternatives=tuple(named)[1:])
+        winner = winner._replace(confidence=loser.confidence, evidence=(*winner.evidence, told))
+    return winner._replace(alternatives=tuple(named)[1:])
 
 
 def _overlap(one: Weighed, other: Weighed) -> bool:
@@ -279,15 +274,14 @@ def _near(where: list[int], lines: list[int], index: int, within: int) -> int | 
 def _confirmed(kept: Weighed, other: Weighed, line: int) -> Weighed:
     pair = Evidence("pair", f"complete with {other.match.rule.id} on line {line}")
     worst = max(kept.severity, other.severity, key=SEVERITIES.index)
-    return replace(kept, confidence="confirmed", severity=worst, evidence=(*kept.evidence, pair))
+    return kept._replace(confidence="confirmed", severity=worst, evidence=(*kept.evidence, pair))
 
 
 def _alone(kept: Weighed) -> Weighed:
     rule = kept.match.rule
     if not rule.companions or not (rule.alone_severity or rule.alone_confidence):
         return kept
-    return replace(
-        kept,
+    return kept._replace(
         severity=rule.alone_severity or kept.severity,
         confidence=rule.alone_confidence or kept.confidence,
         evidence=(*kept.evidence, Evidence("pair", "its other half is not near by")),

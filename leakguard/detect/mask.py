@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
 from leakguard.blob import Blob, Origin
 from leakguard.detect.armour import KEY, open_key, unended
@@ -242,7 +241,7 @@ class Masker:
             if start >= end or key in self._told:
                 continue
             self._told.add(key)
-            self._tell(replace(one, location=replace(one.location, path=self._name)))
+            self._tell(one._replace(location=one.location._replace(path=self._name)))
 
     def _masked(self, spans: list[tuple[int, int]], end: int) -> Iterator[bytes]:
         """What waits up to `end`, its secrets as masks."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from leakguard.detect.vocabulary import ABOUT, HARMLESS, KINDS_OF_FILE, compiled, look_of
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An assigned value and what stands around it."""
 
     name: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from leakguard.blob import Blob, Origin
@@ -60,10 +59,10 @@ def relocated(found: Candidate, view: View, origin: Origin) -> Candidate | None:
         "re-encoded": "stands encoded beside a masked value",
     }[view.how]
     reasons = (
-        replace(one, detail=one.detail.partition(" on line ")[0]) if one.term == PAIR else one
+        one._replace(detail=one.detail.partition(" on line ")[0]) if one.term == PAIR else one
         for one in found.evidence
     )  # a line of the view means nothing to a reader
-    return replace(found, origin=origin, location=place, evidence=(*reasons, Evidence(VIEW, seen)))
+    return found._replace(origin=origin, location=place, evidence=(*reasons, Evidence(VIEW, seen)))
 
 
 def merged(plain: Sequence[Candidate], others: Iterable[Candidate]) -> list[Candidate]:
@@ -119,7 +118,7 @@ def told(found: Sequence[Candidate], blob: Blob, steps: Steps) -> list[Candidate
         beside = members[unit] if unit is not None else [one]
         whole = _completed(one, beside)
         notes = [*_step_note(one, steps), *_dump_note(dump, beside)]
-        done.append(replace(whole, evidence=(*notes, *whole.evidence), inline_allow=None))
+        done.append(whole._replace(evidence=(*notes, *whole.evidence), inline_allow=None))
     return done
 
 
@@ -171,8 +170,8 @@ def _completed(one: Candidate, beside: Sequence[Candidate]) -> Candidate:
     severities = (one.severity, one.rule.severity, other.rule.severity)
     pair = Evidence(PAIR, f"complete with {other.rule.id} on line {other.location.start_line}")
     rest = tuple(seen for seen in one.evidence if seen.term != PAIR)
-    return replace(
-        one, confidence="confirmed", severity=max(severities, key=SEVERITIES.index),
+    return one._replace(
+        confidence="confirmed", severity=max(severities, key=SEVERITIES.index),
         evidence=(*rest, pair),
     )  # fmt: skip
 

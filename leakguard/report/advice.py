@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 from posixpath import basename, splitext
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from leakguard.finding import Exposure, Finding
 from leakguard.report.style import clean
@@ -25,8 +24,7 @@ _TESTS = re.compile(r"(?:^|/)(?:tests?|testdata|fixtures?|specs?)/")
 """Where keys stand that only tests trust, and some that everybody does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """One sentence, and lines to copy: an example in the file's language, or commands."""
 
     text: str

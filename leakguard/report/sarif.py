@@ -5,7 +5,6 @@ Nothing here quotes a line of the source: a snippet is how reports leak.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import quote
 
 from leakguard import __version__
@@ -129,7 +128,7 @@ def _default_level(rule: Rule, outcome: Outcome) -> str:
 
 
 def _result(found: Finding, rule_index: int, outcome: Outcome) -> dict[str, object]:
-    would_block = replace(found, suppression=None).blocks(
+    would_block = found._replace(suppression=None).blocks(
         outcome.block_severity, outcome.block_confidence
     )
     said = f"{found.rule.name} {where(found, outcome.mode)}. "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _CODES = {"rule": "31", "path": "1", "frame": "2", "bold": "1"}
 """Red for the rule, bold for the path, dim for frames; never a bright colour."""
@@ -20,8 +20,7 @@ _ANY_ORDER = re.compile(r"##(?=(?:vso|teamcity)?\[)", re.IGNORECASE)
 _AT_START = re.compile(r"(?m)^((?:\x1b\[[0-9;]{0,9}m|\s){0,99}):(?=:)")
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """Whether to colour and whether the terminal knows links (OSC 8)."""
 
     colour: bool = False

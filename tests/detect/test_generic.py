@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -280,7 +279,7 @@ def test_a_neighbour_that_the_value_repeats_speaks_against_it() -> None:
     data = b"user = grafton\npassword = graftontest\n"
     start = data.index(b"graftontest")
     place = place_of(data, (start, start + 11), b"password", CODE)
-    alone = replace(place, left=("user",))
+    alone = place._replace(left=("user",))
     assert learned().score(place)[0] < learned().score(alone)[0]
 
 

@@ -5,7 +5,6 @@ Nothing here is token-shaped: a report never sees a value, only its mask.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -100,7 +99,7 @@ def finding(
 
 def allowed(found: Finding, reason: str = "sample of the public docs") -> Finding:
     """The same finding, with somebody's reason."""
-    return replace(found, suppression=Suppression(SuppressionKind.EXTERNAL, reason))
+    return found._replace(suppression=Suppression(SuppressionKind.EXTERNAL, reason))
 
 
 def possible(*places: Location) -> Finding:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -219,7 +218,7 @@ def test_allowed_findings_are_counted_and_not_reported() -> None:
 
 def test_times_are_utc() -> None:
     ended = datetime(2026, 11, 21, 15, 0, 10, tzinfo=timezone(timedelta(hours=1)))
-    scan = report(replace(CASES["history"], ended=ended.timestamp()))["scan"]
+    scan = report(CASES["history"]._replace(ended=ended.timestamp()))["scan"]
     assert (scan["start_time"], scan["end_time"]) == ("2026-11-21T13:59:57", "2026-11-21T14:00:10")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections import Counter
-from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 
@@ -93,13 +92,11 @@ def test_every_case_is_a_page(name: str, explain: bool) -> None:
 
 @given(hostile_outcomes())
 def test_nothing_foreign_becomes_an_element(outcome: Outcome) -> None:
-    harmless = replace(
-        outcome,
+    harmless = outcome._replace(
         findings=tuple(
-            replace(
-                found,
+            found._replace(
                 rule=found.rule._replace(name="n", why="w"),
-                locations=tuple(replace(spot, path="p") for spot in found.locations),
+                locations=tuple(spot._replace(path="p") for spot in found.locations),
             )
             for found in outcome.findings
         ),

@@ -9,7 +9,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ def complaints(ask: Ask) -> list[str]:
 
 REPORT = html.render(
     tree(
-        replace(finding(SLACK, place("src/first.py")), severity="critical"),
+        finding(SLACK, place("src/first.py"))._replace(severity="critical"),
         finding(NPM, place("src/second.py")),
         possible(),
         allowed(finding(NPM)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ def test_the_fingerprint_follows_the_value_and_not_the_line() -> None:
 
 def test_a_result_says_what_decided_its_confidence_and_how_it_was_encoded() -> None:
     seen = (Evidence("pattern", "matches the format of x, in base64 in url"), Evidence("a", "<b>"))
-    (result,) = run_of(tree(replace(finding(), evidence=seen)))["results"]
+    (result,) = run_of(tree(finding()._replace(evidence=seen)))["results"]
     assert result["properties"]["evidence"] == [
         {"term": "pattern", "detail": "matches the format of x, in base64 in url"},
         {"term": "a", "detail": "<b>"},
@@ -110,7 +109,7 @@ def test_what_is_not_all_says_so() -> None:
 
 
 def test_runs_of_one_commit_do_not_replace_each_other() -> None:
-    ids = {run_of(replace(tree(), mode=mode))["automationDetails"]["id"] for mode in ("ci", "logs")}
+    ids = {run_of(tree()._replace(mode=mode))["automationDetails"]["id"] for mode in ("ci", "logs")}
     assert ids == {"leakguard/ci/", "leakguard/logs/"}
 
 

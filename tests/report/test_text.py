@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from textwrap import dedent
 
 import pytest
@@ -129,7 +128,7 @@ def test_a_warning_lets_the_commit_go_on() -> None:
 
 
 def test_a_sure_finding_below_the_threshold_is_minor() -> None:
-    outcome = replace(staged(finding(severity="low")), block_severity="medium")
+    outcome = staged(finding(severity="low"))._replace(block_severity="medium")
     assert "Commit goes on: 1 minor finding needs a look." in render(outcome, PLAIN)
 
 
@@ -169,7 +168,7 @@ def test_a_clean_scan_is_one_line_and_counts_what_is_allowed() -> None:
     ("outcome", "headline"),
     [
         (tree(finding()), "Slack bot token in the working tree"),
-        (replace(staged(finding()), mode="index"), "Slack bot token in a staged file"),
+        (staged(finding())._replace(mode="index"), "Slack bot token in a staged file"),
         (CASES["absolute"], "Slack bot token in a file"),
         (CASES["stdin"], "Slack bot token on standard input"),
         (CASES["message"], "Slack bot token in the commit message"),
