@@ -11,6 +11,7 @@ import os
 import platform
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -198,6 +199,13 @@ class Bench:
                 Contender(one.label, one.tool, emptied(one, Path(fresh) / str(place)), 0, one.proof)
                 for place, one in enumerate(warm)
             ]
+            wheel = installed_wheel(Path(fresh) / "wheel")
+            cold += [
+                Contender(f"{one.label}, from a wheel", one.tool,
+                          from_wheel(one, wheel, Path(fresh) / "none"), 0, one.proof)
+                for one in warm
+                if wheel and one.tool.name == peers.LEAKGUARD.name
+            ]  # fmt: skip
             lines = self.race("first", cold, warm_up=False)
         return Table("first", "first: the same commit with an empty cache folder", lines)
 
@@ -266,6 +274,29 @@ def emptied(one: Contender, cache: Path) -> Callable[[], Command]:
         shutil.rmtree(cache, ignore_errors=True)
         cache.mkdir(parents=True)
         return Command(command.arguments, command.folder, {one.tool.spec.cache: str(cache)})
+
+    return prepare
+
+
+def installed_wheel(folder: Path) -> Path | None:
+    """A wheel of this checkout, unpacked as an installer does it, compiled for this Python; None
+    where it cannot be built.
+    """
+    root = Path(__file__).resolve().parent.parent
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    done = subprocess.run([*pip, str(root)], check=False)
+    return None if done.returncode else folder
+
+
+def from_wheel(one: Contender, wheel: Path, cache: Path) -> Callable[[], Command]:
+    """The same command by the package in `wheel`, with an empty cache."""
+    command = one.command()
+    arguments = (sys.executable, "-m", "leakguard", *command.arguments[1:])
+    environment = {"PYTHONPATH": str(wheel), one.tool.spec.cache: str(cache)}
+
+    def prepare() -> Command:
+        shutil.rmtree(cache, ignore_errors=True)
+        return Command(arguments, command.folder, environment)
 
     return prepare
 

@@ -71,8 +71,8 @@ def _parts(rules: list[Rule]) -> tuple[Book, Scan]:
     engine = prefilter.extension()
     if engine is None:
         return Book(rules, table), prefilter.PlainPrefilter(expressions).scan
-    database = prefilter.compile_database(engine, expressions)
-    return Book(rules, table), prefilter.HyperscanPrefilter(engine, database).scan
+    databases = prefilter.compile_database(engine, expressions)
+    return Book(rules, table), prefilter.HyperscanPrefilter(engine, *databases).scan
 
 
 def check_rules(rules: list[Rule], chosen: list[Rule], seed: int, jobs: int = 1) -> list[Problem]:

@@ -88,7 +88,7 @@ class Known:
         ]
         if self._engine is None:
             return PlainPrefilter(expressions)
-        return HyperscanPrefilter(self._engine, compile_database(self._engine, expressions))
+        return HyperscanPrefilter(self._engine, *compile_database(self._engine, expressions))
 
     def _grown(
         self, which: int, offset: int, length: int, data: bytes, end: int

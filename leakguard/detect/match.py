@@ -49,15 +49,36 @@ begins, how long it is and how much of it the anchor takes up, see `Anchor`; the
 `Hints`."""
 
 
+Outline = tuple[int, int, Sequence[int], Sequence[tuple[int, Sequence[int]]]]
+"""What there is to know of all rows: (no anchor takes up more bytes, the greatest `near`, the
+rules of whole files, the numbers of the rows of code with the rules that they call for)."""
+
+
+def outline(table: Sequence[Row]) -> Outline:
+    """What a table holds, so that nobody needs to read all of it."""
+    return (
+        max((row[6] for row in table), default=0),
+        max((row[4] for row in table), default=0),
+        [rules[0] for kind, _, rules, *_ in table if kind == "f"],
+        [(number, row[2]) for number, row in enumerate(table) if row[0] == "c"],
+    )
+
+
 class Book:
     """The rules behind the anchors' numbers."""
 
-    __slots__ = ("_eaches", "_patterns", "_shaped", "_words", "rules", "span", "table")
+    __slots__ = (
+        "_code", "_eaches", "_files", "_patterns", "_shaped", "_words",
+        "nearest", "rules", "span", "table",
+    )  # fmt: skip
 
-    def __init__(self, rules: Sequence[Rule], table: Sequence[Row]) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], table: Sequence[Row], known: Outline | None = None
+    ) -> None:
+        """`known` is the table's outline, where its rows are not worth reading for it."""
         self.rules = rules
         self.table = table
-        self.span = max((row[6] for row in table), default=0)  # no anchor takes up more bytes
+        self.span, self.nearest, self._files, self._code = known or outline(table)
         self._patterns: dict[int, Exact] = {}
         self._eaches: dict[int, re.Pattern[bytes]] = {}
         self._shaped: dict[str, list[tuple[Shape, Rule]]] = {}
@@ -65,14 +86,13 @@ class Book:
 
     def of_whole_files(self) -> list[Rule]:
         """The rules that a file's name calls for."""
-        return [self.rules[rules[0]] for kind, _, rules, *_ in self.table if kind == "f"]
+        return [self.rules[number] for number in self._files]
 
     def of_code(self) -> dict[int, dict[str, Rule]]:
         """The rules whose secrets no pattern finds, by their anchor's number and their ids."""
         return {
             number: {rule.id: rule for rule in (self.rules[one] for one in rules)}
-            for number, (kind, _, rules, *_) in enumerate(self.table)
-            if kind == "c"
+            for number, rules in self._code
         }
 
     def pattern(self, rule: int, hints: Sequence[Any]) -> Exact:

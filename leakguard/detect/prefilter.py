@@ -62,12 +62,10 @@ def extension() -> Any | None:
 class HyperscanPrefilter:
     """All anchors in what `compile_database` made of them."""
 
-    def __init__(self, engine: Any, databases: bytes) -> None:
+    def __init__(self, engine: Any, constants: bytes, others: bytes) -> None:
         """Raises the engine's `error` for what was made for another machine."""
-        size = int.from_bytes(databases[:SIZE], "big")
-        rest = databases[SIZE + size :]
-        self._constant = _load(engine, databases[SIZE : SIZE + size]) if size else None
-        self._others = _load(engine, rest) if rest else None
+        self._constant = _load(engine, constants) if constants else None
+        self._others = _load(engine, others) if others else None
 
     def scan(self, data: bytes) -> list[Hit]:
         """All hits in order of their end."""
@@ -102,17 +100,14 @@ def _collector(hits: list[Hit]) -> Callable[[int, int, int, int, object], None]:
     return collect
 
 
-SIZE = 8
-"""So many bytes say how large the first database is."""
-
 _CONSTANT = r"(?:[^\\.^$*+?{}()\[\]|]|\\(?:[^0-9A-Za-z]|x[0-9a-f]{2}))+"
 
 
 def compile_database(
     engine: Any, expressions: Sequence[Expression], beside: Beside = lambda compiled: compiled
-) -> bytes:
+) -> tuple[bytes, bytes]:
     """Two serialised databases: of the constant expressions and of the others; either may be
-    missing. An anchor may have several expressions.
+    empty. An anchor may have several expressions.
 
     `beside` may begin to compile the first while we compile the other. Raises the engine's
     `error` for an expression it cannot take.
@@ -128,7 +123,7 @@ def compile_database(
         others = _compile(engine, parts[1])
     finally:
         first = begun()  # nobody is left behind
-    return len(first).to_bytes(SIZE, "big") + first + others
+    return first, others
 
 
 def _compile(engine: Any, expressions: Sequence[Expression]) -> bytes:

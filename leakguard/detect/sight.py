@@ -32,7 +32,7 @@ class Sight:
         self._scanner = Scanner(book, self._scan, guard)
         self._text = b""
         self._floor = self._line = 0
-        self._nearest = max((row[4] for row in book.table), default=0)
+        self._nearest = book.nearest
 
     def look(self, blob: Blob, floor: int) -> list[Candidate]:
         """The candidates that reach beyond `floor`; others may be left out."""

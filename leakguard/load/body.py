@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from leakguard import globs
-from leakguard.detect.match import Book, Row
+from leakguard.detect.match import Book, Row, outline
 from leakguard.errors import ConfigError
 from leakguard.load import scorer as _scorer  # noqa: F401 (hands the scorer's model to detect)
+from leakguard.load.cache import Parts
 from leakguard.policy import Policy
 from leakguard.rule import Companion, Revoke, Rule
 
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
     from leakguard.detect.prefilter import Expression
 
 
-def build(engine: Any, top: str | None, files: list[tuple[str, bytes]]) -> tuple[bytes, bytes]:
-    """(prefilter database, body) for a repository's files; the database is empty without
-    Hyperscan. Raises ConfigError.
+def build(
+    engine: Any, top: str | None, files: list[tuple[str, bytes]], known: Parts | None = None
+) -> Parts:
+    """The parts of a pack for a repository's files; the databases are empty without Hyperscan, and
+    those of a `known` pack where it has the same anchors. Raises ConfigError.
 
-    The body's lines: what the names of files end with that call for a rule by
-    themselves; the anchors that count in some files only; policy and table as
-    JSON; the anchors' expressions; then each rule.
+    The head's lines: what the names of files end with that call for a rule by themselves; the
+    anchors that count in some files only. The body's: policy and the rest as JSON; the anchors'
+    expressions; each row of the table; each rule.
     """
     # YAML and all; a pack that is loaded needs none of it.
     from leakguard.detect.whole import endings, is_whole
@@ -33,28 +36,29 @@ def build(engine: Any, top: str | None, files: list[tuple[str, bytes]]) -> tuple
 
     resolved = config.resolve(top or "", files)
     table, expressions = tabulate(resolved.rules)
-    database = b""
-    if engine is not None:
-        database = _compile(engine, table, expressions)
-    lines = [
-        "\0".join(endings(rule for rule in resolved.rules if is_whole(rule))),
-        _limits(resolved.rules, table),
-        json.dumps(
-            {
-                "policy": resolved.policy._asdict(),
-                "table": table,
-                "bundled": all(rule.bundled for rule in resolved.rules),
-                "prefixes": sorted({rule.public_prefix for rule in resolved.rules} - {""}),
-            }
-        ),
-        json.dumps(expressions),
-        *(json.dumps(_plain(rule)) for rule in resolved.rules),
-    ]
-    return database, "\n".join(lines).encode()
+    anchors = json.dumps(expressions)
+    databases = b"", b""
+    if engine is not None and known and known.body.split(b"\n", 2)[1] == anchors.encode():
+        databases = known.constants, known.others
+    elif engine is not None:
+        databases = _compile(engine, table, expressions)
+    names = "\0".join(endings(rule for rule in resolved.rules if is_whole(rule)))
+    head = f"{names}\n{_limits(resolved.rules, table)}"
+    rest = {
+        "policy": resolved.policy._asdict(),
+        "outline": outline(table),
+        "rows": len(table),
+        "bundled": all(rule.bundled for rule in resolved.rules),
+        "prefixes": sorted({rule.public_prefix for rule in resolved.rules} - {""}),
+    }
+    lines = [json.dumps(rest), anchors]
+    lines += map(json.dumps, table)
+    lines += (json.dumps(_plain(rule)) for rule in resolved.rules)
+    return Parts(*databases, head.encode(), "\n".join(lines).encode())
 
 
-_RULES = 4
-"""The number of the line with the first rule."""
+_ROWS = 2
+"""The number of the line with the table's first row."""
 
 
 def _limits(rules: Sequence[Rule], table: list[Row]) -> str:
@@ -140,7 +144,7 @@ def _compile(
     engine: Any,
     table: list[Row],
     expressions: list[Expression],
-) -> bytes:
+) -> tuple[bytes, bytes]:
     from leakguard.detect.prefilter import compile_database
     from leakguard.load.beside import beside
 
@@ -160,7 +164,7 @@ def _compile(
 
 def expressions(body: bytes) -> list[Expression]:
     """The anchors, for the prefilter that works without Hyperscan."""
-    return [tuple(entry) for entry in json.loads(body.split(b"\n", _RULES)[_RULES - 1])]
+    return [tuple(entry) for entry in json.loads(body.split(b"\n", _ROWS)[_ROWS - 1])]
 
 
 class Loaded(NamedTuple):
@@ -175,39 +179,42 @@ class Loaded(NamedTuple):
 def load(body: bytes) -> Loaded:
     """What `build` wrote. Raises ValueError when it is damaged."""
     lines = body.split(b"\n")
-    if len(lines) < _RULES:
-        raise ValueError("the pack is cut off")
-    data = json.loads(lines[2])
-    table: list[Row] = [tuple(row) for row in data["table"]]
+    data = json.loads(lines[0])
+    first = _ROWS + data["rows"]
     decided: dict[str, Any] = data["policy"]
     for name, value in decided.items():
         decided[name] = tuple(value) if isinstance(value, list) else value
     policy = Policy(**decided)
-    book = Book(_Rules(lines[_RULES:]), table)
+    table: Sequence[Row] = _Lazy(lines[_ROWS:first], _row)
+    book = Book(_Lazy(lines[first:], _rule), table, data["outline"])
     return Loaded(book, policy, data["bundled"], tuple(data["prefixes"]))
 
 
-class _Rules(Sequence[Rule]):
-    """The rules, each read when it is first needed: a hit needs one or two of a thousand."""
+T = TypeVar("T")
 
-    def __init__(self, texts: list[bytes]) -> None:
+
+class _Lazy(Sequence[T]):
+    """Rules, or rows, each read when it is first needed: a hit needs one or two of a thousand."""
+
+    def __init__(self, texts: list[bytes], read: Callable[[Any], T]) -> None:
         self._texts = texts
-        self._read: dict[int, Rule] = {}
+        self._of = read
+        self._read: dict[int, T] = {}
 
     def __len__(self) -> int:
         return len(self._texts)
 
     @overload
-    def __getitem__(self, at: int) -> Rule: ...
+    def __getitem__(self, at: int) -> T: ...
     @overload
-    def __getitem__(self, at: slice) -> list[Rule]: ...
-    def __getitem__(self, at: int | slice) -> Rule | list[Rule]:
+    def __getitem__(self, at: slice) -> list[T]: ...
+    def __getitem__(self, at: int | slice) -> T | list[T]:
         if isinstance(at, slice):
             return [self[index] for index in range(*at.indices(len(self)))]
-        rule = self._read.get(at)
-        if rule is None:
-            rule = self._read[at] = _rule(json.loads(self._texts[at]))
-        return rule
+        found = self._read.get(at)
+        if found is None:
+            found = self._read[at] = self._of(json.loads(self._texts[at]))
+        return found
 
 
 def _plain(rule: Rule) -> dict[str, Any]:
@@ -224,6 +231,11 @@ def _plain(rule: Rule) -> dict[str, Any]:
         "paths_expression": globs.expression(rule.paths) if rule.paths else "",
         "made_of": openings.made_of(shape.pattern(rule.value)) if rule.value else ("", 0),
     }
+
+
+def _row(fields: list[Any]) -> Row:
+    kind, what, called, *rest = fields
+    return (kind, what, tuple(called), *rest)
 
 
 def _rule(entry: dict[str, Any]) -> Rule:

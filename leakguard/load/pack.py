@@ -1,11 +1,9 @@
 """The pack: rules, policy and prefilter compiled once, loaded in a few milliseconds.
 
-A pack is one file in the user's cache folder, named by a hash of everything it
-was made from. It holds the prefilter's database, which every commit needs, and
-a JSON body with the rules, which only a hit needs. It is used only when the
-folder and the file belong to us and nobody else may write there, and it is never
-unpickled. A pack that is stale, foreign or damaged is built anew; without a cache
-folder everything works, more slowly.
+It holds the prefilter's databases, which every commit needs, and the rules, which only a hit
+needs. A wheel brings the one for the bundled rules, made when the wheel was (`hatch_build.py`).
+Where a repository decides otherwise, where the wheel is of another machine and in a checkout it
+is made at first use and kept in `load.cache`, named by a hash of everything it was made from.
 
 On the start-up path of every commit.
 """
@@ -17,48 +15,54 @@ import sys
 
 from leakguard import __version__
 from leakguard.detect import prefilter
-from leakguard.load import bundled
+from leakguard.load import bundled, cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from leakguard.blob import Blob
     from leakguard.detect.match import Book
     from leakguard.detect.scanner import Scanner
     from leakguard.load.body import Loaded
+    from leakguard.load.cache import Parts
     from leakguard.policy import Policy
 
-MAGIC = b"leakguard pack 1\n"
-KEEP = 24
-"""How many packs a cache folder keeps; the oldest go first."""
-
-ABANDONED_SECONDS = 3600
-"""No process takes so long to write a pack."""
-
-MAX_PACK = 256 * 1024 * 1024
+SHIPPED = "bundled.pack"
+"""The pack in the wheel, beside the bundled rules."""
 
 
 class Pack:
     """A prefilter, and on demand the rules and the policy behind it."""
 
-    def __init__(self, engine: Any, database: bytes, body: bytes) -> None:
-        self._body = body
-        names, limits, _ = body.split(b"\n", 2)
+    def __init__(self, engine: Any, parts: Parts, anew: Callable[[], Parts]) -> None:
+        """`anew` makes the parts again, should the body turn out to be damaged.
+
+        Raises one of `_damage` for databases that cannot be loaded here.
+        """
+        self._parts = parts
+        self._anew = anew
+        names, limits = parts.head.split(b"\n")
         self._endings = tuple(names.decode().split("\0")) if names else ()
         self._limits = limits
         self._loaded: Loaded | None = None
         self._scanner: Scanner | None = None
         self.prefilter: prefilter.Prefilter
-        if engine is not None and database:
-            self.prefilter = prefilter.HyperscanPrefilter(engine, database)
+        if engine is not None and (parts.constants or parts.others):
+            self.prefilter = prefilter.HyperscanPrefilter(engine, parts.constants, parts.others)
         else:
             self.prefilter = prefilter.PlainPrefilter(self._expressions())
+
+    def _body(self) -> bytes:
+        if not self._parts.sound:
+            self._parts = self._anew()
+        return self._parts.body
 
     def _expressions(self) -> list[prefilter.Expression]:
         from leakguard.load import body
 
-        return body.expressions(self._body)
+        return body.expressions(self._body())
 
     def called(self, blob: Blob) -> bool:
         """Whether the name of a small file alone calls for a rule."""
@@ -110,7 +114,7 @@ class Pack:
         if self._loaded is None:
             from leakguard.load import body
 
-            self._loaded = body.load(self._body)
+            self._loaded = body.load(self._body())
         return self._loaded
 
 
@@ -121,21 +125,47 @@ def open_pack(top: str | None) -> Pack:
     """
     engine = prefilter.extension()
     files = _sources(top)
+    if not files and (found := _opened(engine, shipped(), lambda: _made(engine, top, files))):
+        return found
     name = _key(engine, files)
-    folder = cache_folder()
-    if folder:
-        stored = _stored(folder, name)
-        if stored is not None:
-            try:
-                return Pack(engine, *stored)
-            except _damage(engine):
-                pass  # made for another machine: build it anew
+    folder = cache.folder()
+
+    def anew() -> Parts:
+        made = _made(engine, top, files)
+        if folder:
+            cache.write(folder, name, made)
+        return made
+
+    stored = cache.read(os.path.join(folder, name + ".pack")) if folder else None
+    return _opened(engine, stored, anew) or Pack(engine, anew(), anew)
+
+
+def shipped() -> Parts | None:
+    """The pack that came with the package, if it is a wheel."""
+    rules = bundled.folder("rules")
+    if not bundled.installed(rules):
+        return None
+    return cache.read(os.path.join(os.path.dirname(rules), SHIPPED), shipped=True)
+
+
+def _opened(engine: Any, parts: Parts | None, anew: Callable[[], Parts]) -> Pack | None:
+    """None when the databases are of another machine or damaged."""
+    try:
+        return Pack(engine, parts, anew) if parts else None
+    except _damage(engine):
+        return None
+
+
+def _made(engine: Any, top: str | None, files: list[tuple[str, bytes]]) -> Parts:
     from leakguard.load import body
 
-    database, text = body.build(engine, top, files)
-    if folder:
-        _store(folder, name, database, text)
-    return Pack(engine, database, text)
+    came = shipped() if files and engine is not None else None
+    if came:
+        try:
+            prefilter.HyperscanPrefilter(engine, came.constants, came.others)
+        except engine.error:
+            came = None
+    return body.build(engine, top, files, came)
 
 
 def _damage(engine: Any) -> tuple[type[Exception], ...]:
@@ -184,102 +214,3 @@ def _key(engine: Any, files: list[tuple[str, bytes]]) -> str:
 
 def _detect_folder() -> str:
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "detect")
-
-
-def cache_folder() -> str | None:
-    """The user's cache folder for packs, made if need be; None when it cannot be trusted."""
-    environment = os.environ
-    path = environment.get("LEAKGUARD_CACHE")
-    if not path:
-        home = os.path.expanduser("~")
-        if sys.platform == "win32":
-            base = environment.get("LOCALAPPDATA") or home
-        elif sys.platform == "darwin":
-            base = os.path.join(home, "Library", "Caches")
-        else:
-            base = environment.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
-        if not os.path.isabs(base):
-            return None
-        path = os.path.join(base, "leakguard")
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        return path if _private(os.stat(path)) else None
-    except OSError:
-        return None
-
-
-def _private(stat: os.stat_result) -> bool:
-    """Ours, and writable by nobody else."""
-    if sys.platform == "win32":
-        return True
-    return stat.st_uid == os.geteuid() and not stat.st_mode & 0o022
-
-
-def _stored(folder: str, name: str) -> tuple[bytes, bytes] | None:
-    path = os.path.join(folder, name + ".pack")
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except OSError:
-        return None
-    status = os.fstat(descriptor)
-    if not _private(status) or status.st_mode & 0o170000 != 0o100000:  # something else than a file
-        os.close(descriptor)
-        return None
-    with open(descriptor, "rb", buffering=0) as file:
-        raw = file.read(MAX_PACK)
-    return _unframe(raw)
-
-
-def _frame(database: bytes, body: bytes) -> bytes:
-    from zlib import crc32
-
-    sizes = b"%d %d %d\n" % (len(database), len(body), crc32(body, crc32(database)))
-    return MAGIC + sizes + database + body
-
-
-def _unframe(raw: bytes) -> tuple[bytes, bytes] | None:
-    """The two parts of a pack; None when it is cut short or damaged."""
-    from zlib import crc32
-
-    if not raw.startswith(MAGIC):
-        return None
-    end = raw.find(b"\n", len(MAGIC)) + 1
-    try:
-        first, second, check = (int(number) for number in raw[len(MAGIC) : end].split())
-    except ValueError:
-        return None
-    if len(raw) - end != first + second or crc32(memoryview(raw)[end:]) != check:
-        return None
-    return raw[end : end + first], raw[end + first :]
-
-
-def _store(folder: str, name: str, database: bytes, body: bytes) -> None:
-    """Write atomically; a full disk or a read-only folder only costs time, so it is no error."""
-    import tempfile
-
-    temporary = ""
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=folder, suffix=".new")
-        with open(descriptor, "wb") as file:
-            file.write(_frame(database, body))
-        os.replace(temporary, os.path.join(folder, name + ".pack"))
-        _prune(folder)
-    except OSError:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
-
-
-def _prune(folder: str) -> None:
-    """Let go of packs that nobody used for long, and of what a killed process left half written."""
-    entries = list(os.scandir(folder))
-    packs = [entry for entry in entries if entry.name.endswith(".pack")]
-    packs.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
-    now = packs[0].stat().st_mtime
-    stale = [
-        entry
-        for entry in entries
-        if entry.name.endswith(".new") and entry.stat().st_mtime < now - ABANDONED_SECONDS
-    ]
-    for entry in packs[KEEP:] + stale:
-        os.unlink(entry.path)

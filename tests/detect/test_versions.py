@@ -20,8 +20,8 @@ def acme(pattern: str) -> tuple[Book, prefilter.HyperscanPrefilter]:
     )  # fmt: skip
     table, expressions = body.tabulate([rule])
     engine = prefilter.extension()
-    database = prefilter.compile_database(engine, expressions[:1])
-    return Book([rule], table[:1]), prefilter.HyperscanPrefilter(engine, database)
+    databases = prefilter.compile_database(engine, expressions[:1])
+    return Book([rule], table[:1]), prefilter.HyperscanPrefilter(engine, *databases)
 
 
 def replaced(old: bytes, low: int, high: int, by: bytes) -> tuple[bytes, list[versions.Copy]]:

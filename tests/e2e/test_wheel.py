@@ -48,6 +48,16 @@ def test_the_rules_and_the_hooks_are_inside(installed: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.registry
+def test_nobody_waits_for_the_rules_at_first_use(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    cache = tmp_path / "cache"
+    env = os.environ | {"LEAKGUARD_CACHE": str(cache)}
+    done = run(installed / "leakguard", "scan", "a.py", cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert not cache.exists()  # they came compiled
+
+
+@pytest.mark.registry
 def test_it_installs_a_hook_that_stops_a_commit(installed: Path, tmp_path: Path) -> None:
     token = expand("ghp_{{alnum:30}}{{checksum}}", Random(5), CHECKSUMS["github"].complete)
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 import leakguard
-from leakguard.load import pack
+from leakguard.load import cache
+from leakguard.load.pack import SHIPPED
 
 Fake = Callable[..., str]
 
@@ -39,13 +40,18 @@ rules:
 
 OPEN = """
 import sys
+from leakguard.detect import prefilter
+from leakguard.load import body
 from leakguard.load.pack import open_pack
+how, build, compile_ = ["loaded"], body.build, prefilter.compile_database
+body.build = lambda *given: how.append("adapted") or build(*given)
+prefilter.compile_database = lambda *given: how.append("built") or compile_(*given)
 opened = open_pack(sys.argv[1] or None)
-how = "built" if "leakguard.load.body" in sys.modules else "loaded"
 from leakguard.blob import Blob, Origin
 from leakguard.detect.scanner import Scanner
 blob = Blob(Origin("tree", "a.py"), sys.argv[2].encode())
-print(how, *[one.rule.id for one in Scanner(opened.book, opened.prefilter.scan).look(blob)])
+found = Scanner(opened.book, opened.prefilter.scan).look(blob)
+print(how[-1], *[one.rule.id for one in found])
 """
 
 SMALL_DISK = """
@@ -184,6 +190,72 @@ def test_a_repository_has_a_pack_of_its_own(installed: Installation, tmp_path: P
     assert installed.open() == "loaded acme-live-key"
 
 
+# --------------------------------------------------------------------------------- in the wheel
+
+
+SHIP = """
+from leakguard.detect import prefilter
+from leakguard.load import body, bundled, cache, pack
+from pathlib import Path
+parts = body.build(prefilter.extension(), None, [])
+Path(bundled.folder("rules")).with_name(pack.SHIPPED).write_bytes(cache.frame(parts))
+"""
+
+
+@pytest.fixture
+def wheel(installed: Installation, tmp_path: Path) -> Installation:
+    """An installation whose rules came compiled, as `hatch_build.py` makes it."""
+    folder = copy(tmp_path / "wheel")
+    (folder / "leakguard" / "_bundled").mkdir()
+    (folder / "rules").rename(folder / "leakguard" / "_bundled" / "rules")
+    own = Installation(folder, tmp_path / "cache", installed.token, sound=installed.sound)
+    own.open(script=SHIP)
+    return own
+
+
+def shipped(wheel: Installation) -> Path:
+    return wheel.folder / "leakguard" / "_bundled" / SHIPPED
+
+
+def test_what_a_wheel_brings_is_used_and_needs_no_cache(wheel: Installation) -> None:
+    assert wheel.open() == "loaded acme-live-key"
+    assert not wheel.cache.exists()
+
+
+@pytest.mark.parametrize("damage", ["empty", "of another machine", "databases of another machine"])
+def test_a_wheel_of_another_machine_is_built_once_like_a_checkout(
+    damage: str, wheel: Installation
+) -> None:
+    shipped(wheel).write_bytes(DAMAGES[damage](shipped(wheel).read_bytes()))
+    assert wheel.open() == "built acme-live-key"
+    assert wheel.open() == "loaded acme-live-key"
+
+
+def test_rules_damaged_in_a_wheel_are_read_again(wheel: Installation) -> None:
+    path = shipped(wheel)
+    path.write_bytes(DAMAGES["a flipped bit in the rules"](path.read_bytes()))
+    assert wheel.open() == "built acme-live-key"
+
+
+def test_a_repository_that_only_decides_something_compiles_nothing(
+    wheel: Installation, tmp_path: Path
+) -> None:
+    (tmp_path / ".leakguard.yml").write_text("paths:\n  exclude: [vendor/**]\n")
+    assert wheel.open(str(tmp_path)) == "adapted acme-live-key"
+    assert wheel.open(str(tmp_path)) == "loaded acme-live-key"
+    (tmp_path / ".leakguard.yml").write_text("rules:\n  disable: [acme-live-key]\n")
+    assert wheel.open(str(tmp_path)) == "built"
+
+
+def test_its_databases_are_not_taken_over_where_they_cannot_be_loaded(
+    wheel: Installation, tmp_path: Path
+) -> None:
+    path = shipped(wheel)
+    path.write_bytes(DAMAGES["a flipped bit in the second database"](path.read_bytes()))
+    (tmp_path / ".leakguard.yml").write_text("paths:\n  exclude: [vendor/**]\n")
+    assert wheel.open(str(tmp_path)) == "built acme-live-key"
+
+
 # --------------------------------------------------------------------------------------- damaged
 
 
@@ -191,19 +263,32 @@ def flipped(raw: bytes, at: int) -> bytes:
     return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
 
 
+DATABASE = b"\xdb\xdb\xdb\xdb"
+"""What Hyperscan begins a database with, see its `database.h`."""
+
+
+def framed(constants: bytes, others: bytes) -> bytes:
+    return cache.frame(cache.Parts(constants, others, b"\n", b"{}"))
+
+
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "cut short": lambda raw: raw[:-1],
     "cut in the database": lambda raw: raw[:200],
     "longer": lambda raw: raw + b"x",
-    "a flipped bit in the database": lambda raw: flipped(raw, 400),
+    "a flipped bit in the first database": lambda raw: flipped(raw, 400),
+    "a flipped bit between the databases": lambda raw: flipped(raw, raw.rindex(DATABASE)),
+    "a flipped bit in the second database": lambda raw: flipped(raw, raw.rindex(DATABASE) + 400),
+    "a flipped bit in the head": lambda raw: flipped(raw, raw.index(b'\n{"policy"')),
     "a flipped bit in the rules": lambda raw: flipped(raw, len(raw) - 10),
-    "another version": lambda raw: raw.replace(b"pack 1", b"pack 2", 1),
-    "no sizes": lambda raw: raw[: len(pack.MAGIC)] + b"many\n" + raw[len(pack.MAGIC) :],
-    "no line": lambda _: pack.MAGIC + b"1 2 3",
-    "huge sizes": lambda _: pack.MAGIC + b"9" * 5000 + b" 1 1\n",
-    "a database of another machine": lambda _: pack._frame(b"hs database " * 50, b"{}"),
-    "an old database": lambda _: pack._frame(b"\xdb\xdb\xdb\xdb" + bytes(500), b"{}"),
+    "another version": lambda raw: raw.replace(b"pack 2", b"pack 3", 1),
+    "no sizes": lambda raw: raw[: len(cache.MAGIC)] + b"many\n" + raw[len(cache.MAGIC) :],
+    "no line": lambda _: cache.MAGIC + b"1 2 3",
+    "huge sizes": lambda _: framed(b"", b"").replace(b" 0 0 ", b" 0 " + b"9" * 5000 + b" ", 1),
+    "huge and small sizes": lambda _: framed(b"", b"").replace(b" 0 0 ", b" 9 -9 ", 1),
+    "of another machine": lambda raw: raw.replace(sys.platform.encode(), b"amiga", 1),
+    "databases of another machine": lambda _: framed(b"hs database " * 50, b"hs database"),
+    "old databases": lambda _: framed(DATABASE + bytes(500), b""),
 }
 
 
@@ -300,7 +385,7 @@ def test_a_process_that_dies_while_it_writes_leaves_a_usable_cache(installed: In
     installed.is_rebuilt()
     assert left.exists()  # it may be another process at work
     (path,) = installed.packs()
-    long_ago = time.time() - pack.ABANDONED_SECONDS - 60
+    long_ago = time.time() - cache.ABANDONED_SECONDS - 60
     os.utime(left, (long_ago, long_ago))
     path.unlink()
     installed.is_rebuilt()
@@ -322,14 +407,14 @@ def test_two_processes_at_once_both_get_it(installed: Installation) -> None:
 
 def test_old_packs_make_room(installed: Installation) -> None:
     installed.cache.mkdir(mode=0o700)
-    for number in range(pack.KEEP + 5):
+    for number in range(cache.KEEP + 5):
         old = installed.cache / f"{number:02}.pack"
         old.write_bytes(b"")
         os.utime(old, (1000 + number, 1000 + number))
     installed.is_rebuilt()
     left = {path.stem for path in installed.packs()}
-    assert len(left) == pack.KEEP
-    assert left >= {f"{number:02}" for number in range(6, pack.KEEP + 5)}
+    assert len(left) == cache.KEEP
+    assert left >= {f"{number:02}" for number in range(6, cache.KEEP + 5)}
 
 
 # ------------------------------------------------------------------------------- without Hyperscan
@@ -358,12 +443,12 @@ def test_the_cache_lies_where_the_platform_keeps_caches(
     monkeypatch.delenv("LEAKGUARD_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(sys, "platform", "linux")
-    assert pack.cache_folder() == str(tmp_path / "leakguard")
+    assert cache.folder() == str(tmp_path / "leakguard")
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert pack.cache_folder() == str(tmp_path / "home" / ".cache" / "leakguard")
+    assert cache.folder() == str(tmp_path / "home" / ".cache" / "leakguard")
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert pack.cache_folder() == str(tmp_path / "home" / "Library" / "Caches" / "leakguard")
+    assert cache.folder() == str(tmp_path / "home" / "Library" / "Caches" / "leakguard")
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert pack.cache_folder() is None
+    assert cache.folder() is None

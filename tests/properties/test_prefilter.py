@@ -39,9 +39,9 @@ def prefilters(
     expressions: list[prefilter.Expression],
 ) -> list[prefilter.HyperscanPrefilter | prefilter.PlainPrefilter]:
     """Both kinds, for the same anchors."""
-    database = prefilter.compile_database(ENGINE, expressions)
+    databases = prefilter.compile_database(ENGINE, expressions)
     return [
-        prefilter.HyperscanPrefilter(ENGINE, database),
+        prefilter.HyperscanPrefilter(ENGINE, *databases),
         prefilter.PlainPrefilter(expressions),
     ]
 

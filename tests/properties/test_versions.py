@@ -58,10 +58,10 @@ def test_a_pattern_finds_in_a_version_what_it_finds_in_the_whole_text(data: st.D
     )  # fmt: skip
     try:
         table, expressions = body.tabulate([rule])
-        database = prefilter.compile_database(ENGINE, expressions[:1])
+        databases = prefilter.compile_database(ENGINE, expressions[:1])
     except (anchor.UnboundedPattern, ENGINE.error):
         assume(False)  # such a rule is refused
-    scan = prefilter.HyperscanPrefilter(ENGINE, database).scan
+    scan = prefilter.HyperscanPrefilter(ENGINE, *databases).scan
     book = Book([rule], table[:1])
     matcher = Matcher(book, scan)
     texts = st.one_of(patterns.texts(made.texts), FILLER)
