@@ -1,6 +1,6 @@
 """The command line. One catcher turns every failure into words and an exit code.
 
-Commands are loaded when they are named; a git hook does not even load click.
+Commands are loaded when they are named; a git hook and a plain scan do not even load click.
 """
 
 from __future__ import annotations
@@ -46,10 +46,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if arguments[:1] == ["hook"] and arguments[1:] not in (["-h"], ["--help"]):
+    name, *rest = arguments or [""]
+    if name == "hook" and rest not in (["-h"], ["--help"]):
         from leakguard.cli import hook
 
-        return hook.run(arguments[1:])
+        return hook.run(rest)
+    if name == "scan" and not any(word.startswith("-") for word in rest):
+        from leakguard.cli import tree_scan
+
+        return tree_scan.run(tuple(rest))
     from leakguard.cli import app
 
     return app.run(arguments)

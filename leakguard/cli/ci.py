@@ -17,7 +17,7 @@ from leakguard.ci import span as spans
 from leakguard.ci.event import Event, Kind, Payload, Service
 from leakguard.ci.services import SERVICES, recognise
 from leakguard.cli import ci_scan, console, gate, outlets
-from leakguard.cli.scan import cores
+from leakguard.cli.crew import cores
 from leakguard.errors import UnreadError, UsageError
 from leakguard.finding import Outcome
 from leakguard.read import repository

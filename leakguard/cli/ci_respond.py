@@ -14,10 +14,10 @@ from typing import Any
 
 from leakguard import event as ev
 from leakguard.cli import console, intake, whereabouts
+from leakguard.cli.crew import cores
 from leakguard.cli.desk import WHO, Desk
 from leakguard.cli.folder import write
 from leakguard.cli.reported import reported
-from leakguard.cli.scan import cores
 from leakguard.finding import Outcome
 from leakguard.incident import Incident
 from leakguard.leak import Leak

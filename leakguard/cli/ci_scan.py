@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from leakguard.blob import Blob, Unread
 from leakguard.ci import base_policy
 from leakguard.ci.span import Span
-from leakguard.cli import survey
+from leakguard.cli import survey, tree_scan
 from leakguard.cli.gate import Gate
 from leakguard.cli.staged_gate import Added
 from leakguard.errors import ConfigError
@@ -94,7 +94,7 @@ def _commits(
 
 
 def _files(gate: Gate, paths: tuple[str, ...], top: str, jobs: int) -> Outcome:
-    survey.tree_of(gate, paths, top, ignored=True, jobs=jobs)
+    tree_scan.tree_of(gate, paths, top, ignored=True, jobs=jobs)
     return gate.outcome()
 
 

@@ -22,6 +22,13 @@ MOST_TASKS = 8192
 """So many numbers of tasks fit into a pipe of any platform; the caller makes larger ones."""
 
 
+def cores() -> int:
+    """How many processors we may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Tally(NamedTuple):
     """What a reader has done since it last said so."""
 

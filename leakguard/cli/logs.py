@@ -8,11 +8,11 @@ import click
 
 from leakguard.ci.services import recognise
 from leakguard.cli import logs_fetch, outlets
+from leakguard.cli.crew import cores
 from leakguard.cli.logs_fetch import Order
 from leakguard.cli.logs_outcome import Wanted, scan
 from leakguard.cli.logs_outcome import respond as opened
 from leakguard.cli.logs_report import Report
-from leakguard.cli.scan import cores
 from leakguard.errors import UsageError
 from leakguard.report import FORMATS
 

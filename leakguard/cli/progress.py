@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-
-import click
+from typing import Any
 
 PATIENCE = 1.0
 """Seconds before the bar shows itself."""
@@ -17,12 +16,9 @@ class Progress:
 
     def __init__(self, total: int, label: str) -> None:
         self._began = time.monotonic()
-        self._bar = (
-            click.progressbar(length=total, label=label, file=sys.stderr, width=30)
-            if total and sys.stderr.isatty()
-            else None
-        )
-        self._shown = False
+        self._total = total if sys.stderr.isatty() else 0
+        self._label = label
+        self._bar: Any = None
         self._waiting = 0
 
     def __enter__(self) -> Progress:
@@ -30,13 +26,15 @@ class Progress:
 
     def advance(self, by: int) -> None:
         """`by` more are done."""
-        if self._bar is None:
+        if not self._total:
             return
         self._waiting += by
-        if not self._shown and time.monotonic() - self._began > PATIENCE:
-            self._bar.__enter__()
-            self._shown = True
-        if self._shown:
+        if self._bar is None and time.monotonic() - self._began > PATIENCE:
+            from click import progressbar  # only a person who waits sees it
+
+            bar = progressbar(length=self._total, label=self._label, file=sys.stderr, width=30)
+            self._bar = bar.__enter__()
+        if self._bar is not None:
             self._bar.update(self._waiting)
             self._waiting = 0
 
@@ -46,5 +44,5 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None and self._shown:
+        if self._bar is not None:
             self._bar.__exit__(kind, error, trace)

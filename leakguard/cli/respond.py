@@ -11,10 +11,10 @@ import click
 
 from leakguard import event as ev
 from leakguard.cli import console, intake, spotless, whereabouts
+from leakguard.cli.crew import cores
 from leakguard.cli.desk import Desk, pass_desk, width
 from leakguard.cli.named import when
 from leakguard.cli.reported import reported
-from leakguard.cli.scan import cores
 from leakguard.errors import UsageError
 from leakguard.facts import ANSWERS, AUDIENCES, CHANNELS, ENVIRONMENTS
 from leakguard.incident import Incident

@@ -89,8 +89,8 @@ def check(files: tuple[str, ...], seed: int, jobs: int | None) -> int:
     Example:
       leakguard rules check .leakguard/rules/acme.yml
     """
+    from leakguard.cli.crew import cores
     from leakguard.cli.rules_check import check_rules, load
-    from leakguard.cli.scan import cores
 
     rules, chosen = load(files)
     problems = check_rules(rules, chosen, seed, jobs or cores())

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 
 from leakguard import exits
 from leakguard.cli import console, gate
-from leakguard.errors import UnreadError, UsageError
+from leakguard.cli.crew import cores
+from leakguard.errors import UsageError
 from leakguard.finding import Outcome
 from leakguard.load.pack import open_pack
-from leakguard.read import commits, git, repository, tree
+from leakguard.read import commits, git, repository
 from leakguard.report import FORMATS
 
 
@@ -87,7 +87,9 @@ def command(
 
         outcome = survey.history(str(top), ("--all",) if everything else ("HEAD",), jobs or cores())
     else:
-        outcome = _paths(paths, top, ignored, jobs)
+        from leakguard.cli import tree_scan
+
+        outcome = tree_scan.files(paths, top, ignored=ignored, jobs=jobs or cores())
     _report(outcome, shape, output, explain, color)
     code = gate.exit_code(outcome)
     if exit_zero and code == exits.FOUND:
@@ -120,13 +122,6 @@ def _since(day: str | None, top: str | None) -> list[str]:
     return [f"--since={day}", "HEAD"]
 
 
-def cores() -> int:
-    """How many processors we may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _staged(top: str) -> Outcome:
     from leakguard.cli.staged_gate import Added
     from leakguard.read import staged
@@ -138,25 +133,6 @@ def _staged(top: str) -> Outcome:
         checked.items += 1
         checked.bytes += len(blob.data)
         checked.look(blob, Added(checked, change, top))
-    outcome = checked.outcome()
-    checked.remember(outcome)
-    return outcome
-
-
-def _paths(paths: tuple[str, ...], top: str | None, ignored: bool, jobs: int | None) -> Outcome:
-    pack = open_pack(top)
-    from leakguard.cli import survey
-
-    checked = gate.Gate(pack, top, "tree", "file")
-    checked.whole_tree = not paths or [os.path.abspath(path) for path in paths] == [top]
-    if paths == ("-",):
-        if sys.stdin is None:
-            raise UnreadError(
-                "standard input is closed", "pipe something in: ... | leakguard scan -"
-            )
-        gate.look_at_all(checked, tree.standard_input())
-    else:
-        survey.tree_of(checked, paths or (top or ".",), top, ignored, jobs or cores())
     outcome = checked.outcome()
     checked.remember(outcome)
     return outcome

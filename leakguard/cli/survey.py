@@ -1,80 +1,25 @@
-"""Large scans: a tree, and a whole history, with readers beside the judge."""
+"""The scan of a whole history, with readers beside the judge."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 from leakguard.blob import Blob, Origin, Unread
-from leakguard.cli.crew import MOST_TASKS, Item, Suspect, Tally, share
+from leakguard.cli.crew import Item, Suspect, Tally, share
 from leakguard.cli.gate import Gate
 from leakguard.cli.progress import Progress
 from leakguard.finding import Exposure, Finding, Outcome
 from leakguard.load.pack import open_pack
-from leakguard.read import commits, facts, objects, tree
+from leakguard.read import commits, facts, objects
 from leakguard.read import history as past
 
 if TYPE_CHECKING:
     from leakguard.detect.versions import Seen
 
-BATCH = 64
-"""Files that a reader takes at once."""
-
 STEP = 500
 """Objects after which a reader says how far it is."""
-
-
-def tree_of(gate: Gate, paths: tuple[str, ...], top: str | None, ignored: bool, jobs: int) -> None:
-    """Scan files and folders; paths in reports are relative to the repository's top, if any."""
-    names = [name for path in paths for name in tree.files(path, ignored=ignored)]
-    batch = max(BATCH, -(-len(names) // MOST_TASKS))
-    batches = [names[at : at + batch] for at in range(0, len(names), batch)]
-    with Progress(len(names), "files") as progress:
-        for item in share(batches, partial(_files, gate, top), jobs):
-            if isinstance(item, Tally):
-                gate.items += item.items
-                gate.bytes += item.bytes
-                progress.advance(item.items)
-            elif isinstance(item, Unread):
-                gate.unread(item)
-            else:
-                for found in tree.read(item.name, _shown(item.name, top)):
-                    gate.look(found)
-
-
-def _files(gate: Gate, top: str | None, names: list[str]) -> Iterator[Item]:
-    """What is suspicious or unreadable among files."""
-    items = size = 0
-    for name in names:
-        shown = _shown(name, top)
-        if gate.excluded(shown):
-            continue
-        suspect = False
-        missed: list[Unread] = []
-        for item in tree.read(name, shown):
-            if isinstance(item, Blob):
-                items += not item.start
-                size += len(item.data)
-            suspect = suspect or gate.suspects(item, missed)
-        if suspect:  # what else there is to say of it is found out when it is read again
-            yield Suspect(name)
-        else:
-            yield from missed
-    yield Tally(items, size)
-
-
-def _shown(name: str, top: str | None) -> str:
-    """A path as reports show it: from the repository's top, unless it lies outside."""
-    if top is None:
-        return name
-    full = name if os.path.isabs(name) else os.path.join(os.getcwd(), name)
-    inside = top.rstrip(os.sep) + os.sep
-    if full.startswith(inside) and ".." not in name:
-        return full[len(inside) :].removeprefix("./")
-    relative = os.path.relpath(name, top)
-    return name if relative.startswith(".." + os.sep) else relative
 
 
 def _piece(gate: Gate, top: str, piece: past.Piece | past.Families) -> Iterator[Item]:

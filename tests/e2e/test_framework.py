@@ -18,7 +18,10 @@ import pytest
 from conftest import Planted, Repo, Result, fake
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ("pyproject.toml", "README.md", ".pre-commit-hooks.yaml", "leakguard", "rules", "hooks")
+SHIPPED = (
+    "pyproject.toml", "hatch_build.py", "README.md", ".pre-commit-hooks.yaml",
+    "leakguard", "rules", "hooks",
+)  # fmt: skip
 
 pytestmark = pytest.mark.registry
 pytest.importorskip("pre_commit", reason="the pre-commit framework is not installed")
