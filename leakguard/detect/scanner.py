@@ -76,7 +76,9 @@ class Scanner:
         if hits:
             yield from self._matcher.matches(text, hits, path)
         for number, rules in self._of_code.items():
-            if any(hit[0] == number for hit in hits) and (path or blob.origin.kind == "commit"):
+            if any(hit[0] == number for hit in hits) and b"run:" in text and (
+                path or blob.origin.kind == "commit"
+            ):
                 from leakguard.detect import workflow  # few files are one, and no log is
 
                 yield from workflow.printed(text, path, rules)

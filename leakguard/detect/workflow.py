@@ -89,7 +89,7 @@ def printed(data: bytes, path: str, rules: Mapping[str, Rule]) -> Iterator[Match
     Without a path (a history is read by contents first) what looks like a workflow is one.
     """
     called = {name: rule for name, rule in rules.items() if looks_in(rule, path)}
-    if not called or len(data) > LARGEST or b"run:" not in data or not _JOBS.search(data):
+    if not called or len(data) > LARGEST or not _JOBS.search(data):
         return
     for step in _steps(data):
         seen: set[int] = set()

@@ -86,11 +86,9 @@ def _listed(path: str) -> Iterator[str]:
             yield from _walked(full.rstrip("/"))
         elif os.path.islink(full) or not (os.path.isdir(full) or _beyond_link(prefix, name, links)):
             yield full
-    for folder in _CLOSED.findall(said):  # git only warns of folders that it may not enter
-        yield prefix + folder.rstrip("/")
-
-
-_CLOSED = re.compile(r"^warning: could not open directory '(.+)': ", re.MULTILINE)
+    for line in said.splitlines():  # git only warns of folders that it may not enter
+        if closed := re.match(r"warning: could not open directory '(.+)': ", line):
+            yield prefix + closed[1].rstrip("/")
 
 
 def _excluded(path: str) -> bool:

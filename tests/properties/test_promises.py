@@ -98,6 +98,13 @@ def test_a_clean_commit_imports_nothing_heavy(repo: Path, cache: str) -> None:
     assert not any(name.startswith("leakguard.report") for name in found)
 
 
+def test_a_plain_scan_imports_nothing_of_the_command_tree(repo: Path, cache: str) -> None:
+    code = "import os; os.chdir(sys.argv[1]); from leakguard.cli import main; print(main(['scan']))"
+    found = loaded(code, str(repo), LEAKGUARD_CACHE=cache)
+    assert "leakguard.report.text" in found
+    assert found & {"click", "dataclasses", "inspect", "threading", "logging", "yaml"} == set()
+
+
 def test_a_clean_commit_is_let_through_in_silence(repo: Path, cache: str) -> None:
     code = "import os; os.chdir(sys.argv[1]); from leakguard.cli import main; sys.exit(main(['hook', 'pre-commit']))"
     assert python(code, str(repo), LEAKGUARD_CACHE=cache) == ""
