@@ -14,6 +14,8 @@ import string
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from leakguard import late
+
 if TYPE_CHECKING:
     from random import Random
 
@@ -35,10 +37,10 @@ ALPHABETS = {
 }
 """Named alphabets."""
 
-_LENGTH = re.compile(r"(\d+)(?:-(\d+))?")
-_SLOT = re.compile(r"\{\{(b64:.{1,2000}?|[^{}]{1,200})\}\}(?!\})", re.DOTALL)
-_INNER = re.compile(r"\{([A-Za-z0-9]+(?::[0-9-]+)?)\}")
-_WORD_CHARS = re.compile(r"[A-Za-z0-9_.=+/~-]*$")
+_LENGTH = late.pattern(r"(\d+)(?:-(\d+))?")
+_SLOT = late.pattern(r"\{\{(b64:.{1,2000}?|[^{}]{1,200})\}\}(?!\})", re.DOTALL)
+_INNER = late.pattern(r"\{([A-Za-z0-9]+(?::[0-9-]+)?)\}")
+_WORD_CHARS = late.pattern(r"[A-Za-z0-9_.=+/~-]*$")
 
 
 def lengths(text: str) -> tuple[int, int]:

@@ -95,7 +95,8 @@ class Rule(NamedTuple):
     confidence: str
     pattern: str = ""
     value: str = ""
-    made_of: tuple[str, int] = ("", 0)  # openings.made_of(its values' pattern), kept in a pack
+    value_pattern: str = ""  # shape.pattern(value), kept in a pack
+    made_of: tuple[str, int] = ("", 0)  # openings.made_of(value_pattern), kept in a pack
     words: tuple[str, ...] = ()
     keys: tuple[str, ...] = CREDENTIAL_WORDS
     group: str | int = 0

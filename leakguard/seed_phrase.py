@@ -6,7 +6,6 @@ The words are those of the specification; the first four letters tell each of th
 from __future__ import annotations
 
 from functools import cache
-from hashlib import sha256
 
 LENGTHS = (12, 15, 18, 21, 24)
 """How many words a phrase may have; a third of that are bits of checksum."""
@@ -15,10 +14,17 @@ BITS = 11
 """Each word is one of 2,048."""
 
 
+def _first(entropy: bytes) -> int:
+    """The first byte of its hash, of which the checksum is taken."""
+    from hashlib import sha256  # it loads OpenSSL: 4 ms
+
+    return sha256(entropy).digest()[0]
+
+
 def phrase(entropy: bytes) -> str:
     """The phrase for 16, 20, 24, 28 or 32 bytes."""
     check = len(entropy) // 4
-    number = int.from_bytes(entropy) << check | sha256(entropy).digest()[0] >> (8 - check)
+    number = int.from_bytes(entropy) << check | _first(entropy) >> (8 - check)
     count = (len(entropy) * 8 + check) // BITS
     places = [number >> BITS * (count - 1 - at) & 2047 for at in range(count)]
     return " ".join(_WORDS[place] for place in places)
@@ -40,7 +46,7 @@ def fits(text: str) -> bool:
         number = number << BITS | _places()[word]
     check = len(words) // 3
     entropy = (number >> check).to_bytes(check * 4)
-    return sha256(entropy).digest()[0] >> (8 - check) == number & ((1 << check) - 1)
+    return _first(entropy) >> (8 - check) == number & ((1 << check) - 1)
 
 
 @cache

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
+from leakguard import late
 from leakguard.errors import ConfigError, LeakguardError, Place, UnreadError
 from leakguard.report.style import Style, defused
 
@@ -73,10 +74,10 @@ def unsaid(text: str, typed: Sequence[str]) -> str:
     return text
 
 
-_RUN = re.compile(r"[A-Za-z0-9]{9,}")
-_ID = re.compile(r"[0-9a-f]{1,16}")
+_RUN = late.pattern(r"[A-Za-z0-9]{9,}")
+_ID = late.pattern(r"[0-9a-f]{1,16}")
 """As much of a hash as our own findings are known by."""
-_SAME_KIND = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
+_SAME_KIND = late.pattern(r"[a-z]+|[A-Z]+|[0-9]+")
 
 
 def _masked(text: str) -> str:

@@ -44,12 +44,12 @@ def run(arguments: list[str]) -> int:
 
 
 def suspicious(pack: Pack, blob: Blob) -> bool:
-    """Whether there is anything to judge in a blob."""
+    """Whether a blob has to be looked at again: something is found, or it must be unpacked."""
     if magic.looks_like_archive(blob.data[:512]):
         return True
-    text, _ = plain(blob.data)
+    text, width = plain(blob.data)
     hits = pack.prefilter.scan(text)
-    return (pack.concerns(hits, blob) or pack.called(blob)) and pack.finds(blob, text, hits)
+    return (pack.concerns(hits, blob) or pack.called(blob)) and pack.finds(blob, text, width, hits)
 
 
 def pre_commit(files: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -29,12 +29,14 @@ class Watchdog:
         Raises ConfigError in it when the time is over. Needs a POSIX timer;
         elsewhere the static check of the pattern has to do.
         """
-        if rule.bundled or not hasattr(signal, "setitimer"):
+        if rule.bundled or sys.platform == "win32":
             return nullcontext()
         return self._timed(rule)
 
     @contextmanager
     def _timed(self, rule: Rule) -> Iterator[None]:
+        import signal
+
         def late(_signal: int, _frame: object) -> None:
             raise ConfigError(
                 f"the pattern of rule {rule.id} takes too long",

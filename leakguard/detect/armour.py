@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from leakguard import late
+
 KEY = b"PRIVATE KEY"
-_ARMOUR = re.compile(
+_ARMOUR = late.pattern(
     rb"-----(?P<edge>BEGIN|END) (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 )
-_BODY = re.compile(
+_BODY = late.pattern(
     rb"(?:[ \t]{0,40}(?:[A-Za-z0-9+/=]{40,80}|[A-Za-z-]{1,40}: [^\r\n]{0,100})?\r?\n)*+"
     rb"[ \t]{0,40}(?:[A-Za-z0-9+/=]{1,80}\r?\n?\Z)?"
 )

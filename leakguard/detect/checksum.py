@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from zlib import crc32
 
-from leakguard import seed_phrase
+from leakguard import late, seed_phrase
 from leakguard.detect.generic import drawn, dummy
 
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -171,7 +171,7 @@ def _jwt(value: bytes) -> bool:
     return claims is not None and not any(claims.get(key) == text for key, text in _SAMPLE_CLAIMS)
 
 
-_B64_OF_JSON = re.compile(rb"ey[A-Z][A-Za-z0-9+/_-]{6,8192}={0,2}")
+_B64_OF_JSON = late.pattern(rb"ey[A-Z][A-Za-z0-9+/_-]{6,8192}={0,2}")
 
 
 def _base64_json(value: bytes) -> bool:
@@ -184,16 +184,16 @@ def _base64_json(value: bytes) -> bool:
     return False
 
 
-_ARMOUR = re.compile(
+_ARMOUR = late.pattern(
     rb"-----BEGIN (?P<label>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----"
     rb"(?P<body>.{16,65000}?)-----END (?P=label)-----",
     re.DOTALL,
 )
-_LINE_END = re.compile(rb"(?:\\{1,4}r)?\\{1,4}n")
-_JOIN = re.compile(rb"[\"'`][ \t]*[+.,\\]?[ \t]*\r?\n[ \t]*[+.]?[ \t]*[\"'`]")
+_LINE_END = late.pattern(rb"(?:\\{1,4}r)?\\{1,4}n")
+_JOIN = late.pattern(rb"[\"'`][ \t]*[+.,\\]?[ \t]*\r?\n[ \t]*[+.]?[ \t]*[\"'`]")
 """How source code goes on with a string on its next line."""
 
-_HEADER_LINE = re.compile(rb"^[ \t]*[A-Za-z-]{2,40}: [^\n]{0,200}$", re.MULTILINE)
+_HEADER_LINE = late.pattern(rb"^[ \t]*[A-Za-z-]{2,40}: [^\n]{0,200}$", re.MULTILINE)
 
 
 def _private_key(value: bytes) -> bool:
@@ -228,7 +228,7 @@ def _der_fits(raw: bytes) -> bool:
     return 1 <= count <= 4 and int.from_bytes(raw[2 : 2 + count], "big") + 2 + count == len(raw)
 
 
-_USER_AND_PASSWORD = re.compile(rb"([\x21-\x39\x3b-\x7e]{1,80}):([\x21-\x7e]{4,200})")
+_USER_AND_PASSWORD = late.pattern(rb"([\x21-\x39\x3b-\x7e]{1,80}):([\x21-\x7e]{4,200})")
 
 
 def _basic_auth(value: bytes) -> bool:

@@ -13,6 +13,8 @@ import binascii
 import re
 from typing import NamedTuple
 
+from leakguard import late
+
 SAMPLE = 512
 """So many decoded bytes decide whether it is text."""
 
@@ -81,8 +83,8 @@ def _text(raw: bytes) -> bool:
     return bool(sample) and printable >= 0.9 * len(sample)
 
 
-_B64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{8,}={0,2}")
-_B64_NEXT_LINE = re.compile(rb"(?:\r?\n|\\r\\n|\\n)[ \t]{0,40}([A-Za-z0-9+/_-]{4,4096}={0,2})")
+_B64_RUN = late.pattern(rb"[A-Za-z0-9+/_-]{8,}={0,2}")
+_B64_NEXT_LINE = late.pattern(rb"(?:\r?\n|\\r\\n|\\n)[ \t]{0,40}([A-Za-z0-9+/_-]{4,4096}={0,2})")
 
 
 def _base64(data: bytes, end: int) -> Decoded | None:
@@ -160,7 +162,7 @@ def from_base64(run: bytes) -> bytes | None:
     return raw.rstrip(b"\r\n") or None if _text(raw) else None
 
 
-_HEX_RUN = re.compile(rb"(?:[0-9A-Fa-f]{2}){8,}")
+_HEX_RUN = late.pattern(rb"(?:[0-9A-Fa-f]{2}){8,}")
 
 
 def _hex(data: bytes, end: int) -> Decoded | None:
@@ -173,10 +175,10 @@ def _hex(data: bytes, end: int) -> Decoded | None:
     return Decoded("hex", text, ((0, run.start()),), (2, 1), run.span())
 
 
-_PERCENT_RUN = re.compile(rb"[^\s\"'<>`]{1,8192}")
-_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
-_ESCAPE = re.compile(rb"\\(?:u00|x|U000000)([0-9A-Fa-f]{2})|\\(/)")
-_ESCAPE_RUN = re.compile(rb"[^\n]{1,8192}")
+_PERCENT_RUN = late.pattern(rb"[^\s\"'<>`]{1,8192}")
+_PERCENT = late.pattern(rb"%([0-9A-Fa-f]{2})")
+_ESCAPE = late.pattern(rb"\\(?:u00|x|U000000)([0-9A-Fa-f]{2})|\\(/)")
+_ESCAPE_RUN = late.pattern(rb"[^\n]{1,8192}")
 
 
 def _percent(data: bytes, end: int) -> Decoded | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
+from leakguard import late
 from leakguard.rule import Rule
 from leakguard.secret import MASK
 
 BEFORE = 48
 """How much of the line before the value is shown, characters."""
 
-_RANDOM_RUN = re.compile(r"(?=[A-Za-z+/_-]{0,40}[0-9])[A-Za-z0-9+/_-]{12,}={0,2}")
-_CLOSING = re.compile(r"[\"'`;,)\]}>]{1,6}")
+_RANDOM_RUN = late.pattern(r"(?=[A-Za-z+/_-]{0,40}[0-9])[A-Za-z0-9+/_-]{12,}={0,2}")
+_CLOSING = late.pattern(r"[\"'`;,)\]}>]{1,6}")
 
 
 def excerpt(data: bytes, span: tuple[int, int], others: list[tuple[int, int]], rule: Rule) -> str:

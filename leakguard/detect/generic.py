@@ -6,9 +6,9 @@ knows to be none is none; all that is left is weighed by `detect.score`.
 
 from __future__ import annotations
 
-import re
 from math import log2
 
+from leakguard import late
 from leakguard.detect.placeholder import dummy
 from leakguard.detect.score import drawn, learned, probability
 from leakguard.detect.settled import settled
@@ -17,14 +17,14 @@ from leakguard.finding import Evidence
 
 __all__ = ["REACH", "called", "drawn", "dummy", "entropy", "explain", "place_of", "weigh"]
 
-TEST_PATH = re.compile(
+TEST_PATH = late.pattern(
     r"(?:^|[/_.-])(?:tests?|testing|testdata|specs?|fixtures?|mocks?|__tests__|e2e)(?:[/_.-]|$)"
     r"|[a-z](?:Tests?|Spec)\.[a-z]+$",
 )
-_SEPARATOR = re.compile(r"(=>|:=|::|==|[:=(,])[^:=(,]*$")
-_QUOTE = re.compile(r"[\"'`]$")
-_NEIGHBOUR = re.compile(r"[a-z][a-z0-9]{2,20}")
-_COMMENT = re.compile(r"\s*(?:#|//|--|;|<!--|/?\*|REM\b)")
+_SEPARATOR = late.pattern(r"(=>|:=|::|==|[:=(,])[^:=(,]*$")
+_QUOTE = late.pattern(r"[\"'`]$")
+_NEIGHBOUR = late.pattern(r"[a-z][a-z0-9]{2,20}")
+_COMMENT = late.pattern(r"\s*(?:#|//|--|;|<!--|/?\*|REM\b)")
 REACH = 400
 """How far around a value its neighbours are looked for, bytes."""
 

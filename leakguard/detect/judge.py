@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
+from leakguard import late
 from leakguard.blob import Blob
 from leakguard.detect import generic
 from leakguard.detect.checksum import CHECKSUMS, PROVES
@@ -79,11 +79,11 @@ def judge(
     return found
 
 
-_TEMPLATE = re.compile(rb"\{\{|\$[{(]|<%|%[{(]|#\{")
+_TEMPLATE = late.pattern(rb"\{\{|\$[{(]|<%|%[{(]|#\{")
 """What follows a value that is only the constant beginning of a template."""
 
 
-_CHECKSUMS = re.compile(
+_CHECKSUMS = late.pattern(
     r"(?:^|/)(?:package-lock\.json|npm-shrinkwrap\.json|go\.(?:work\.)?sum|deno\.lock|MANIFEST"
     r"|[A-Za-z0-9_.-]{1,60}\.lock|(?:pnpm|shrinkwrap)-lock\.ya?ml|composer\.installed\.json|Manifest\.toml"
     r"|gradle\.lockfile|verification-metadata\.xml|packages\.lock\.json|bun\.lockb?|Package\.resolved"
@@ -322,10 +322,10 @@ def _candidate(
     )
 
 
-_ALLOW = re.compile(
+_ALLOW = late.pattern(
     rb"leakguard:allow(?:[ \t]+(?P<rule>[a-z0-9*-]{1,80}))?(?P<reason>[^\n]{0,300})"
 )
-_COMMENT_LINE = re.compile(rb"\s{0,200}(?:#|//|--|;|<!--|/\*|\*|'|\"|%|REM\b)")
+_COMMENT_LINE = late.pattern(rb"\s{0,200}(?:#|//|--|;|<!--|/\*|\*|'|\"|%|REM\b)")
 LONG_LINE = 65_536
 """The line above a value is looked for no further back than this, bytes."""
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from leakguard import late
 from leakguard.detect.prefilter import HyperscanPrefilter, PlainPrefilter, compile_database
 from leakguard.secret import Secret
 
@@ -28,7 +29,7 @@ SHORTEST_CODED = 6
 PIECE = 24
 """A form of twice this length or more is looked for in pieces of this length."""
 
-_GAP = re.compile(rb"(?:\r?\n|\\r\\n|\\n)[ \t]{0,40}")
+_GAP = late.pattern(rb"(?:\r?\n|\\r\\n|\\n)[ \t]{0,40}")
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _COMPONENT = "!'()*"
 """What JavaScript's encodeURIComponent leaves alone and Python does not."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from leakguard import late
 from leakguard.blob import Blob, Origin
 from leakguard.detect.armour import KEY, open_key, unended
 from leakguard.detect.known import Known
@@ -46,13 +47,13 @@ LEARNED = 100
 LEARNED_LENGTH = 8
 """Only values of this length or more: a short one may be a word."""
 
-_LINE = re.compile(rb"[^\r\n]+")
-_NAMED = re.compile(
+_LINE = late.pattern(rb"[^\r\n]+")
+_NAMED = late.pattern(
     rb"(?:pass|pwd|secret|token|key|auth|bearer|credential)[\w.-]{0,40}[\"']?"
     rb"(?:\s{0,3}[:=]\s{0,3}|\s)[\"']?(?P<value>[^\s\"':=][^\s\"']{0,4096})$",
     re.IGNORECASE,
 )
-_RANDOM = re.compile(rb"(?<![\w+/=])(?=[A-Za-z+/_=]{0,64}[0-9])(?P<value>[\w+/=]{16,4096})$")
+_RANDOM = late.pattern(rb"(?<![\w+/=])(?=[A-Za-z+/_=]{0,64}[0-9])(?P<value>[\w+/=]{16,4096})$")
 _TAIL_LINE = 4200
 """What is looked at of an unfinished line to tell whether a secret begins there."""
 

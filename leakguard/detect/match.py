@@ -111,7 +111,7 @@ class Book:
         """The rules that a service's word calls for, with the shapes of their values."""
         if word not in self._shaped:
             self._shaped[word] = [
-                (Shape(shape.pattern(rule.value), rule.made_of), rule)
+                (Shape(rule.value_pattern or shape.pattern(rule.value), rule.made_of), rule)
                 for rule in (self.rules[number] for number in rules)
             ]
         return self._shaped[word]

@@ -10,18 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from leakguard import late
 from leakguard.rule import CREDENTIAL_WORDS
 
 FURTHER = 1
 """So many other words may stand between a credential word and the value."""
 
-_HOST = re.compile(
+_HOST = late.pattern(
     rb"[a-z]{2,10}://[^\s/\"'?@]{1,100}(?=[/?])|[\w.+-]{1,60}@[\w.-]{1,60}\.[a-z]{2,12}",
     re.IGNORECASE,
 )
 """A host or an address of mail: `api.acme.example` does not say that what follows is a key."""
 
-_OPENS = re.compile(rb"(?:[=:(\[{|>]-?|<<[-~]?[ \t]?[\"']?\w{1,40}[\"']?)[ \t\r\\]*$")
+_OPENS = late.pattern(rb"(?:[=:(\[{|>]-?|<<[-~]?[ \t]?[\"']?\w{1,40}[\"']?)[ \t\r\\]*$")
 """The end of a line whose value stands on the next one."""
 
 _EMPTY = frozenset(
@@ -66,12 +67,12 @@ _QUALIFIES = {
 }
 """What makes a key or a token something else: a cache key, a page token."""
 
-_NOT_PLAIN = re.compile(
+_NOT_PLAIN = late.pattern(
     rb"(?:arn:[^\s\"']{1,120}|\bENC[(\[]|\benc:|vault:v\d{1,3}:|\{cipher\}|\buses:[^\n]{1,150}@)$"
 )
 """Right before a value: the rest of a name of cloud resources, something sealed, or an action."""
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_WORD = late.pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 def words_of(text: bytes) -> list[str]:
@@ -94,18 +95,18 @@ def _parts(before: bytes) -> Iterator[bytes]:
             return
 
 
-_BREAK = re.compile(rb"[;},]|[?&](?=[\w.%\[\]-]{1,60}=)|&(?=amp;|&)")
+_BREAK = late.pattern(rb"[;},]|[?&](?=[\w.%\[\]-]{1,60}=)|&(?=amp;|&)")
 """Where a part of a line ends, `&` and `?` only in addresses: `&str` is a type, and what stands
 before `?`, `??` or `||` may well name the value behind it."""
 
-_NAME_ALONE = re.compile(rb"(?:^|[({\[\"'`>])\s*[\w.$-]{2,60}[\"'`\])]{0,2}[ \t]*$")
+_NAME_ALONE = late.pattern(rb"(?:^|[({\[\"'`>])\s*[\w.$-]{2,60}[\"'`\])]{0,2}[ \t]*$")
 
-_SAID = re.compile(
+_SAID = late.pattern(
     rb"\b(?:of|for|in|on|to)\s[\w\s'-]{2,50}?\s(?:is|was)[ \t]{0,2}[\"'`*]{0,3}$", re.IGNORECASE
 )
 """Whose the thing is, in a sentence: `the API key of the test account is ...`."""
 
-_REMARK = re.compile(
+_REMARK = late.pattern(
     rb"[\"'`]?[\w\s,;:(){}\[\].'\"-]{0,60}?(?://|#|--|/\*)[ \t]{0,4}([A-Za-z][\w '-]{2,40})"
 )
 """The end of a line that ends with a remark, and what that says."""

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 
+from leakguard import late
 from leakguard.detect.printed import printed
 from leakguard.detect.score import surprise
 
-_STAND_IN = re.compile(
+_STAND_IN = late.pattern(
     rb"example|placeholder|redacted|change_?me|insert_|([B-Zb-z0-9])\1{6}"
     rb"|0123456789|1234567890|12345678(?!\d)|abcdefgh|ABCDEFGH|deadbeefdeadbeef"
     rb"|\.{3}|(?:^|[_.-])(?:your|sample|dummy|fake|xxxx+|test[_-]?(?:key|token)|my[_-]?(?:key|token|secret)"
     rb"|token|secret|here|foo|bar)(?:[_.-]|$)",
     re.IGNORECASE,
 )
-_TEMPLATE = re.compile(rb"\$\{|\{\{|<[A-Za-z]|%\(|#\{|\*{4}")
+_TEMPLATE = late.pattern(rb"\$\{|\{\{|<[A-Za-z]|%\(|#\{|\*{4}")
 
 
 def stand_in(value: bytes, public_prefix: str = "") -> bool:
@@ -34,7 +35,7 @@ def stand_in(value: bytes, public_prefix: str = "") -> bool:
     )
 
 
-REFERENCE = re.compile(
+REFERENCE = late.pattern(
     rb"\$\{|\{\{|\}\}|\$\(|<%|%\(|#\{|^\$[A-Za-z_]|^%[A-Za-z_.]+%?$|%[sdv]\b|^<[^>]{1,80}>"
     rb"|^\{[^}]{0,80}\}$|^\{[A-Za-z_]|^[@:!&][A-Za-z_]+$|^\*[A-Za-z_]\w*_\w+$|^\[|^--[a-z]|^(?-i:(?:ConvertTo|Get|Read)-[A-Z])|^[A-Za-z_][\w.]*\(|^(?:self|this)\."
     rb"|environ|getenv|process\.env|\bconfig\b|secrets?\.|vars?\.|\.get\b|\(\)|=>|->|::|&&|\|\|"
@@ -46,7 +47,7 @@ REFERENCE = re.compile(
 )
 """A template, a variable, a call, an expression, a path or an address: the value is elsewhere."""
 
-DUMMY = re.compile(
+DUMMY = late.pattern(
     rb"example|sample|dummy|placeholder|change.?(?:me|it|this)|redacted|replace|insert"
     rb"|(?<![a-z])(?:your|todo|asdf|fixme)|(?-i:Your(?=[A-Z]))|<[a-z][\w -]{1,40}>"
     rb"|x{4,}|(?<![a-z])(?:xxx|yyy|zzz)(?![a-z])|\*{3,}|\.{3,}|-{4,}|_{4,}|#{3,}|0{6,}|1{6,}"
@@ -78,10 +79,10 @@ WORDS = frozenset(
 )
 """Words that a value about a secret is made of."""
 
-_CREDENTIAL = re.compile(
+_CREDENTIAL = late.pattern(
     rb"pass(?:word|wd)?|pwd|secret|token|(?:api)?[-_]?key|user|admin", re.IGNORECASE
 )
-_WORD = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
+_WORD = late.pattern(rb"[A-Z]?[a-z]+|[A-Z]+")
 
 
 def dummy(value: bytes) -> str:

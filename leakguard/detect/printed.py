@@ -9,8 +9,6 @@ Kept as the beginning of their SHA-256: what looks like a token has no place in 
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 WIDTH = 12
 """So many hexadecimal digits of a digest are kept."""
 
@@ -31,4 +29,6 @@ PRINTED = frozenset(
 
 def printed(value: bytes) -> bool:
     """Whether a standard or a manual prints the value."""
+    from hashlib import sha256  # it loads OpenSSL: 4 ms
+
     return sha256(value).hexdigest()[:WIDTH] in PRINTED

@@ -65,9 +65,9 @@ class Scanner:
         own = (blob.own[0] // width, blob.own[1] // width + 1 if width > 1 else blob.own[1])
         return judge(blob, text, own, matches)
 
-    def finds(self, blob: Blob, text: bytes, hits: list[tuple[int, int]]) -> bool:
-        """Whether there is anything to judge in a blob, given its text and the prefilter's hits."""
-        return any(True for _ in self._matches(blob, text, hits))
+    def finds(self, blob: Blob, text: bytes, width: int, hits: list[tuple[int, int]]) -> bool:
+        """As `look`, given a blob's text, its width in bytes and the prefilter's hits."""
+        return bool(self._judged(blob, text, width, hits))
 
     def _matches(self, blob: Blob, text: bytes, hits: list[tuple[int, int]]) -> Iterator[Match]:
         path = blob.origin.inside or blob.origin.path
@@ -76,8 +76,10 @@ class Scanner:
         if hits:
             yield from self._matcher.matches(text, hits, path)
         for number, rules in self._of_code.items():
-            if any(hit[0] == number for hit in hits) and b"run:" in text and (
-                path or blob.origin.kind == "commit"
+            if (
+                any(hit[0] == number for hit in hits)
+                and b"run:" in text
+                and (path or blob.origin.kind == "commit")
             ):
                 from leakguard.detect import workflow  # few files are one, and no log is
 

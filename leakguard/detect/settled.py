@@ -12,12 +12,13 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import NamedTuple
 
+from leakguard import late
 from leakguard.detect.placeholder import dummy
 from leakguard.detect.score import drawn
 from leakguard.detect.terms import Place, words_of_name
 from leakguard.finding import Evidence
 
-SEALED = re.compile(
+SEALED = late.pattern(
     rb"^(?:ENC[(\[]|enc:|\{(?:cipher|crypt|s?sha\d*|s?md5|bcrypt|pbkdf2|noop)\}|pbkdf2_sha"
     rb"|\$(?:[1256y]|2[abxy]|apr1|argon2\w{0,2}|pbkdf2[\w-]{0,10}|scrypt|ANSIBLE_VAULT)[$;]"
     rb"|AQICAH|-----BEGIN (?:PUBLIC|CERT)"
@@ -87,31 +88,31 @@ TINY = 4
 """A password that is encoded with its user's name has at least so many characters."""
 
 _TOKENS = (("token",), ("tokens",), ("key",), ("apikey",))
-_TRANSLATION = re.compile(
+_TRANSLATION = late.pattern(
     r"(?:^|/)(?:langs?|languages?|locales?|i18n|l10n|translations?)(?:/|$)"
     r"|\.(?:strings|po|xlf|resx|arb)$|(?:^|/)(?:messages|strings)[_.-]",
     re.IGNORECASE,
 )
-_FILE_NAME = re.compile(
+_FILE_NAME = late.pattern(
     r"\.(?:rb|py|js|ts|go|java|json|md|pp|php|html|yml|yaml|css|txt|sh|lock|png|svg|c|h|cpp|rs)$"
 )
-_PROSE = re.compile(r"[^\W\d]{2,} [^\W\d]{2,}|^[^\W\d]+$")
-_CACHE_KEY = re.compile(r"[a-z][\w.-]{2,60}-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-_PHRASE = re.compile(r"(?=\S+ )[^\x00-\x1f\"#-&(-+<-@\[-`{-~0-9]+\Z")
-_FINGERPRINT = re.compile(r"[0-9A-F]{40}\Z")
-_SNAKE = re.compile(r"[a-z]+[0-9]?(?:_[a-z]+[0-9]?)+")
-_CONSTANT = re.compile(r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+")
-_LOWER = re.compile(r"[a-z]+")
-_GOES_ON = re.compile(r" [a-z]{1,12}[ ,.\n]")
-_ABOUT = re.compile(r"pass|pw|secret|token|key|auth|cred", re.IGNORECASE)
-_VECTORS = re.compile(
+_PROSE = late.pattern(r"[^\W\d]{2,} [^\W\d]{2,}|^[^\W\d]+$")
+_CACHE_KEY = late.pattern(r"[a-z][\w.-]{2,60}-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+_PHRASE = late.pattern(r"(?=\S+ )[^\x00-\x1f\"#-&(-+<-@\[-`{-~0-9]+\Z")
+_FINGERPRINT = late.pattern(r"[0-9A-F]{40}\Z")
+_SNAKE = late.pattern(r"[a-z]+[0-9]?(?:_[a-z]+[0-9]?)+")
+_CONSTANT = late.pattern(r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+")
+_LOWER = late.pattern(r"[a-z]+")
+_GOES_ON = late.pattern(r" [a-z]{1,12}[ ,.\n]")
+_ABOUT = late.pattern(r"pass|pw|secret|token|key|auth|cred", re.IGNORECASE)
+_VECTORS = late.pattern(
     r"(?:^|/)[^/]{0,60}(?:wycheproof|test[_-]?vectors?)[^/]{0,60}(?:/|$)", re.IGNORECASE
 )
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){8,}")
-_FIELD = re.compile(r"[\"'`]\s{0,2}:\s{0,3}[\"'`{\[0-9]")
-_PUNCTUATION = re.compile(r"[\W_]")
-_BASE64 = re.compile(r"(?:Basic )?([A-Za-z0-9+/]{4,400}={0,2})")
-_PAIR = re.compile(rb"([\x20-\x39\x3b-\x7e]{0,80}):([\x20-\x7e]{0,200})")
+_HEX = late.pattern(r"(?:[0-9A-Fa-f]{2}){8,}")
+_FIELD = late.pattern(r"[\"'`]\s{0,2}:\s{0,3}[\"'`{\[0-9]")
+_PUNCTUATION = late.pattern(r"[\W_]")
+_BASE64 = late.pattern(r"(?:Basic )?([A-Za-z0-9+/]{4,400}={0,2})")
+_PAIR = late.pattern(rb"([\x20-\x39\x3b-\x7e]{0,80}):([\x20-\x7e]{0,200})")
 
 
 class Asked:

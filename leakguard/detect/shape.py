@@ -12,6 +12,7 @@ import re
 from functools import cache
 from itertools import chain, product
 
+from leakguard import late
 from leakguard.detect.naming import credential, named_otherwise, naming, remark
 from leakguard.rule import CREDENTIAL_WORDS
 
@@ -56,7 +57,7 @@ def pattern(shape: str) -> str:
     return rf"(?<![{edge}])(?P<secret>[{_CLASSES[name]}]{{{low},{high}}}){closing}"
 
 
-_GROUP = re.compile(r"\((?!\?[:=!])")
+_GROUP = late.pattern(r"\((?!\?[:=!])")
 """What may open a group; looked for since compiling a thousand shapes would take a while."""
 
 LEFT = 160
@@ -134,8 +135,8 @@ _ANY = frozenset({"key", "token"})
 NAME_REACH = 100
 """How far before a value the word that names it may begin, bytes."""
 
-_ASSIGNED = re.compile(rb"[\"'`\])]{0,3}[ \t]{0,8}(?:=>|:=|[:=,])[ \t]{0,8}[\"'`(\[]{0,3}")
-_CALLED = re.compile(
+_ASSIGNED = late.pattern(rb"[\"'`\])]{0,3}[ \t]{0,8}(?:=>|:=|[:=,])[ \t]{0,8}[\"'`(\[]{0,3}")
+_CALLED = late.pattern(
     rb"(?:[\w.]{0,24}[._]|(?:->|::))?(?:client|api|sdk|service|provider|initiali[sz]e|init|login|new|auth(?:enticate"
     rb"|orize)?|connect|config(?:ure)?|setup|set_?(?:api_?)?(?:key|token|auth)|with_?(?:key|token))?"
     rb"\([ \t]{0,4}(?:[\"'][^\"'\n]{0,60}[\"'],[ \t]{0,4}){0,2}[\"'`]",

@@ -7,12 +7,12 @@ weights; `detect.score` adds them up.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
+from leakguard import late
 from leakguard.detect.vocabulary import ABOUT, HARMLESS, KINDS_OF_FILE, compiled, look_of
 
 
@@ -36,9 +36,9 @@ LONGEST = 160
 
 _BY_KIND = frozenset({"sign:loud", "sign:space", "sign:prose"})
 _LEET = str.maketrans("013457@$!89", "oieastasibg")
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_WORD = late.pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_HUMP = late.pattern(r"(?<=[a-z])(?=[A-Z])")
+_FOREIGN = late.pattern(r"[^\x00-\x7f]+")
 _SHAPES = str.maketrans(
     {
         code: "a" if chr(code).islower() else "A" if chr(code).isupper() else "0"
@@ -51,7 +51,7 @@ _CONSONANTS = str.maketrans("bcdfghjklmnpqrstvwxz", "c" * 20)
 _LETTERS = bytes(at - 96 if 97 <= at <= 122 else 0 for at in range(256))
 _A_TO_Z = bytes(range(97, 123))
 _NO_DIGITS = str.maketrans("", "", "0123456789")
-_OPENING = re.compile(r"[\[\"'(]")
+_OPENING = late.pattern(r"[\[\"'(]")
 
 _LENGTHS = (3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 28, 32, 33, 40, 41, 48, 64, 65, 100)
 _FEW_LENGTHS = (5, 8, 12, 16, 20, 24, 32, 33, 40, 41, 64, 65)

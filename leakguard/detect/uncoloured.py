@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 
-ESCAPE = re.compile(
+from leakguard import late
+
+ESCAPE = late.pattern(
     rb"\x1b(?:\[[0-?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)"
     rb"|[()][0-9A-B]|[=>78DEHMc])"
 )

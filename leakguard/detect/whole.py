@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from leakguard import late
 from leakguard.detect.match import Guard, Match, looks_in, value_group
 from leakguard.rule import Rule
 
-_BEGINS = re.compile(r"(?:\(\?[a-z]+\))?\\A")
-_WILD = re.compile(r"[*?\[\]!\\]")
+_BEGINS = late.pattern(r"(?:\(\?[a-z]+\))?\\A")
+_WILD = late.pattern(r"[*?\[\]!\\]")
 
 
 def is_whole(rule: Rule) -> bool:

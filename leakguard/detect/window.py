@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from leakguard import late
+
 LOOKAHEAD = 64
 """How far past a match its assertions may look, bytes."""
-
-WIDE = 4096
-"""A window from which it pays to look first for a text that a match must contain, bytes."""
 
 Window = tuple[int, int, int]
 """(first start, last start, to)"""
@@ -34,9 +33,9 @@ class Exact:
     __slots__ = ("_begins", "_contains", "_longest", "_pattern", "behind")
 
     def __init__(self, pattern: str, hints: Hints) -> None:
-        self._pattern = re.compile(after_escape(pattern).encode())
+        self._pattern = late.pattern(after_escape(pattern).encode())
         begins = [begin.encode("latin-1") for begin in hints.begins]
-        self._begins = re.compile(b"|".join(map(re.escape, begins))) if begins else None
+        self._begins = late.pattern(b"|".join(map(re.escape, begins))) if begins else None
         self._contains = hints.contains.encode("latin-1")
         self.behind = hints.behind
         self._longest = max(map(len, begins), default=0)
@@ -49,14 +48,14 @@ class Exact:
         is left for a long match.
         """
         low, last, high = window
-        if high - low > WIDE and data.find(self._contains, low, high) < 0:
+        if data.find(self._contains, low, high) < 0:
             return iter(())
         if self._begins is None:
             return within(self._pattern, data, window)
         return self._tried(data, low, last, min(high, len(data)))
 
     def _tried(self, data: bytes, low: int, last: int, high: int) -> Iterator[re.Match[bytes]]:
-        begins, match = self._begins, self._pattern.match
+        begins = self._begins
         assert begins is not None
         text = data[low : min(last + self._longest, high)].lower()
         at = 0
@@ -64,7 +63,7 @@ class Exact:
             start = low + place.start()
             if start > last:
                 return
-            found = match(data, start, high)
+            found = self._pattern.match(data, start, high)
             if found is not None:
                 yield found
                 start = max(found.end(), start + 1) - 1
@@ -79,7 +78,7 @@ class Shape:
     def __init__(self, pattern: str, made_of: tuple[str, int]) -> None:
         """`made_of` as `openings.made_of` says, or nothing known."""
         characters, self._least = made_of
-        self._pattern = re.compile(pattern.encode())
+        self._pattern = late.pattern(pattern.encode())
         self._table = bytes(chr(byte) in characters for byte in range(256))
         self._mark = b"\1" * self._least
 
@@ -108,8 +107,8 @@ class Shape:
             start = marked.find(self._mark, stop)
 
 
-_FLAGS = re.compile(r"\(\?[a-z]+\)")
-_EDGE = re.compile(r"\\b|\(\?<!(?:\[(?:[^\]\\]|\\.)+\]|[^()])\)")
+_FLAGS = late.pattern(r"\(\?[a-z]+\)")
+_EDGE = late.pattern(r"\\b|\(\?<!(?:\[(?:[^\]\\]|\\.)+\]|[^()])\)")
 
 
 def after_escape(pattern: str) -> str:

@@ -14,50 +14,51 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
+from leakguard import late
 from leakguard.detect.match import Match, looks_in
 from leakguard.rule import Rule
 
 ANCHORS = {"workflow": "steps:"}
 """What every file has that a finder looks at."""
 
-_ITEM = re.compile(rb"^(?P<indent> *)- ", re.MULTILINE)
-_RUN = re.compile(
+_ITEM = late.pattern(rb"^(?P<indent> *)- ", re.MULTILINE)
+_RUN = late.pattern(
     rb"^(?P<indent>[ -]*)run:[ \t]*(?:(?P<block>[|>][-+0-9]{0,2})[ \t]*(?:#[^\n]*)?$)?",
     re.MULTILINE,
 )
 _OF_SECRETS = rb"\$\{\{[^}\n]{0,200}?\bsecrets(?:\.|\[|[ \t]*\))"
-_NAMED = re.compile(
+_NAMED = late.pattern(
     rb"(?:^[ -]*|[{,][ ]*)(?P<name>[A-Za-z_]\w{0,100}):[ \t]*[\"']?" + _OF_SECRETS, re.MULTILINE
 )
-_ENV = re.compile(
+_ENV = late.pattern(
     rb"^(?P<indent> *)env:[^\n]*(?:\n(?:(?P=indent) +[^\n]*|[ \t]*(?=\n)))*", re.MULTILINE
 )
 _SHOWN = rb"(?:\|[ \t]*(?:base64|rev|xxd|od|hexdump|tr|sed|cut|fold|sort|cat|tee|jq)\b[^|>\n]*)*"
 """Where what is printed goes on to, and is shown all the same."""
-_PRINT = re.compile(
+_PRINT = late.pattern(
     rb"(?:^|[;&{]|\b(?:then|else|do))[ \t]*(?P<word>echo|printf|Write-(?:Host|Output))[ \t]"
     rb"(?P<said>[^\n|>;&]{0,2000})" + _SHOWN + rb"(?=$|[;&])",
     re.MULTILINE,
 )
-_DUMP = re.compile(
+_DUMP = late.pattern(
     rb"(?:^|[;&{])[ \t]*(?P<word>env|printenv|export -p|export|declare -x|set"
     rb"|(?:Get-ChildItem|gci|dir) env:)[ \t]*(?P<one>(?<=printenv )[A-Za-z_]\w*)?[ \t]*"
     + _SHOWN
     + rb"[ \t]*(?=$|[;&])",
     re.MULTILINE,
 )
-_SEND = re.compile(
+_SEND = late.pattern(
     rb"(?<![\w-])(?P<word>env|printenv|export -p|set)[ \t]*\|(?:[^|\n]{1,100}\|)?[ \t]*"
     rb"(?:curl|wget|nc|ncat)\b"
     rb"|(?P<into>curl|wget)\b[^\n|]{0,400}\$\((?:env|printenv|export -p|set)[ \t|)]"
 )
-_TRACE = re.compile(
+_TRACE = late.pattern(
     rb"(?<![\w-])(?P<word>set -(?:[a-wyz]{0,8}x[a-z]{0,8}|o xtrace)"
     rb"|(?:ba|z|da|k)?sh -[a-wyz]{0,8}x[a-z]{0,8})(?![\w-])"
 )
-_UNTRACE = re.compile(rb"set \+(?:[a-wyz]{0,8}x|o xtrace)")
+_UNTRACE = late.pattern(rb"set \+(?:[a-wyz]{0,8}x|o xtrace)")
 
-_JOBS = re.compile(rb"^[\"']?(?:jobs|runs)[\"']?[ \t]*:", re.MULTILINE)
+_JOBS = late.pattern(rb"^[\"']?(?:jobs|runs)[\"']?[ \t]*:", re.MULTILINE)
 """What a workflow or an action has beside its steps."""
 
 LARGEST = 1024 * 1024

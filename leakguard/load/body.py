@@ -221,6 +221,7 @@ def _plain(rule: Rule) -> dict[str, Any]:
     """A rule as JSON holds it, its paths ready to be matched, without what only its checks need."""
     from leakguard.detect import openings, shape
 
+    valued = shape.pattern(rule.value) if rule.value else ""
     return {
         **rule._asdict(),
         "companions": [half._asdict() for half in rule.companions],
@@ -229,7 +230,8 @@ def _plain(rule: Rule) -> dict[str, Any]:
         "examples": (),
         "negatives": (),
         "paths_expression": globs.expression(rule.paths) if rule.paths else "",
-        "made_of": openings.made_of(shape.pattern(rule.value)) if rule.value else ("", 0),
+        "value_pattern": valued,
+        "made_of": openings.made_of(valued) if valued else ("", 0),
     }
 
 

@@ -83,9 +83,9 @@ class Pack:
                 left.difference_update(map(int, numbers.split()))
         return bool(left)
 
-    def finds(self, blob: Blob, text: bytes, hits: list[prefilter.Hit]) -> bool:
-        """Whether a rule matches, whatever a judge makes of it; a repository's own rules may take
-        their time, so they are left to whoever watches them.
+    def finds(self, blob: Blob, text: bytes, width: int, hits: list[prefilter.Hit]) -> bool:
+        """Whether there is a candidate in a blob, whose text took `width` bytes a character; a
+        repository's own rules may take their time, so they are left to whoever watches them.
         """
         if not self._load().bundled:
             return True
@@ -93,7 +93,7 @@ class Pack:
             from leakguard.detect.scanner import Scanner
 
             self._scanner = Scanner(self.book, self.prefilter.scan)
-        return self._scanner.finds(blob, text, hits)
+        return self._scanner.finds(blob, text, width, hits)
 
     @property
     def book(self) -> Book:

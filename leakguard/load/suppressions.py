@@ -11,9 +11,9 @@ required; the file is read by people in review.
 from __future__ import annotations
 
 import os
-import re
 from datetime import date
 
+from leakguard import late
 from leakguard.errors import ConfigError, Place
 from leakguard.load import inside
 from leakguard.policy import Allowance
@@ -24,7 +24,7 @@ HEADER = (
 )
 MAX_BYTES = 8 * 1024 * 1024
 
-_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+_FINGERPRINT = late.pattern(r"[0-9a-f]{16}")
 
 
 def read(top: str | None) -> list[Allowance]:

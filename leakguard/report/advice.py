@@ -7,6 +7,7 @@ import shlex
 from posixpath import basename, splitext
 from typing import NamedTuple, assert_never
 
+from leakguard import late
 from leakguard.finding import Exposure, Finding
 from leakguard.report.style import clean
 from leakguard.rule import CREDENTIAL_WORDS
@@ -20,7 +21,7 @@ PRACTICE = "workflow"
 """The provider of rules about what a file does: no value stands there, so nothing is rotated."""
 
 
-_TESTS = re.compile(r"(?:^|/)(?:tests?|testdata|fixtures?|specs?)/")
+_TESTS = late.pattern(r"(?:^|/)(?:tests?|testdata|fixtures?|specs?)/")
 """Where keys stand that only tests trust, and some that everybody does."""
 
 
@@ -173,7 +174,7 @@ def example(found: Finding) -> tuple[str, ...]:
     return tuple(line.format(var=var, env=env, low=env.lower()) for line in lines)
 
 
-_NAME = re.compile(
+_NAME = late.pattern(
     r"(?<![\w.*$/@-])(?P<name>[A-Za-z_][\w.-]{0,60})[\"'\]]{0,2}"
     r"(?:\s{0,3}:\s{0,3}[A-Za-z][\w<>\[\].|?]{0,30})?"  # a type, as in `token: string =`
     r"\s{0,8}(?::=|=>|[:=])\s{0,8}[\"'`]{0,3}$",

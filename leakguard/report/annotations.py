@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from leakguard import late
 from leakguard.finding import Exposure, Finding, Outcome
 from leakguard.report.advice import advise
 from leakguard.report.escape import clip, line
@@ -207,7 +208,7 @@ def _teamcity_message(name: str, /, **properties: str) -> str:
     return f"##teamcity[{name} {said}]"
 
 
-_TEAMCITY = re.compile(r"[|'\[\]\r\n]|[^\x00-\x7f]")
+_TEAMCITY = late.pattern(r"[|'\[\]\r\n]|[^\x00-\x7f]")
 
 
 def _teamcity_value(text: str) -> str:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from html import escape
 
+from leakguard import late
 from leakguard.report.style import clean
 
-_ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{1,2000}", re.ASCII)
+_ADDRESS = late.pattern(r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{1,2000}", re.ASCII)
 """What a URI may be written with (RFC 3986), brackets of IPv6 hosts left out."""
 
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#!@~%$&^|]|:(?=\S)|(?<=www)\.", re.IGNORECASE)
+_MARKDOWN = late.pattern(r"[\\`*_{}\[\]<>#!@~%$&^|]|:(?=\S)|(?<=www)\.", re.IGNORECASE)
 """What begins something in CommonMark, in GitHub's or in GitLab's: also tables,
 addresses without brackets, and references (`@name`, `#1`, `!1`, `~label`)."""
 
-_SPAN = re.compile(r"[ -_a-{}~]+", re.ASCII)
+_SPAN = late.pattern(r"[ -_a-{}~]+", re.ASCII)
 """Printable ASCII without a backtick or a pipe (which ends a table's cell)."""
 
 

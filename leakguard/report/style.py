@@ -10,14 +10,16 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from leakguard import late
+
 _CODES = {"rule": "31", "path": "1", "frame": "2", "bold": "1"}
 """Red for the rule, bold for the path, dim for frames; never a bright colour."""
 
 _NAMED = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
-_OURS = re.compile(r"\x1b\[[0-9]{1,2}m|\x1b\]8;;[^\x1b]*\x1b\\")
-_ORDER = re.compile(r"##(?=\w{0,20}\[)")
-_ANY_ORDER = re.compile(r"##(?=(?:vso|teamcity)?\[)", re.IGNORECASE)
-_AT_START = re.compile(r"(?m)^((?:\x1b\[[0-9;]{0,9}m|\s){0,99}):(?=:)")
+_OURS = late.pattern(r"\x1b\[[0-9]{1,2}m|\x1b\]8;;[^\x1b]*\x1b\\")
+_ORDER = late.pattern(r"##(?=\w{0,20}\[)")
+_ANY_ORDER = late.pattern(r"##(?=(?:vso|teamcity)?\[)", re.IGNORECASE)
+_AT_START = late.pattern(r"(?m)^((?:\x1b\[[0-9;]{0,9}m|\s){0,99}):(?=:)")
 
 
 class Style(NamedTuple):

@@ -8,9 +8,9 @@ https://owasp.org/www-community/attacks/CSV_Injection
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from leakguard import late
 from leakguard.finding import Finding, Location, Outcome
 from leakguard.report.advice import advise
 from leakguard.report.escape import line
@@ -23,7 +23,7 @@ COLUMNS = (
 )  # fmt: skip
 """Within a version columns are added at the end, never renamed or removed."""
 
-_FORMULA = re.compile("(^|[;,|])([\\s\"']*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
+_FORMULA = late.pattern("(^|[;,|])([\\s\"']*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 """Also the wide forms of the four, which some spreadsheets understand."""
 
 
