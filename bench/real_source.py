@@ -55,6 +55,26 @@ def ensure(folder: Path) -> Source:
     return Source(path, len(sizes), sum(sizes))
 
 
+COMMITTED = "smtplib.py"
+"""Clean, and full of the words that secrets stand near."""
+
+
+def ensure_staged(folder: Path) -> Path:
+    """A repository in which a file of the library is staged, made when it is not there."""
+    path = folder / f"staged-stdlib-{platform.python_version()}"
+    if not path.is_dir():
+        partial = folder / "staged-stdlib-partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        git(partial, "init", "--quiet")
+        author = ("-c", "user.name=bench", "-c", "user.email=bench@example.invalid")
+        git(partial, *author, "commit", "--quiet", "--allow-empty", "--message", "first")
+        shutil.copy(Path(sysconfig.get_path("stdlib")) / COMMITTED, partial)
+        git(partial, "add", "--all")
+        partial.rename(path)
+    return path
+
+
 def _others(folder: str, names: list[str]) -> set[str]:
     """What is no source of the library's: installed packages, what was compiled."""
     skipped = {"site-packages", "__pycache__"}
