@@ -14,7 +14,7 @@ from leakguard.cli.staged_gate import Added
 from leakguard.errors import ConfigError
 from leakguard.finding import Candidate, Evidence, Exposure, Finding, Outcome
 from leakguard.load.pack import open_pack
-from leakguard.read import commits
+from leakguard.read import commits, tree
 
 _LATER = (
     "the comment that allows it came with this change; it counts once it is merged, "
@@ -94,7 +94,8 @@ def _commits(
 
 
 def _files(gate: Gate, paths: tuple[str, ...], top: str, jobs: int) -> Outcome:
-    tree_scan.tree_of(gate, paths, top, ignored=True, jobs=jobs)
+    listed = (tree.files(path, ignored=True) for path in paths)
+    tree_scan.look(gate, listed, top, jobs)
     return gate.outcome()
 
 

@@ -89,7 +89,7 @@ def command(
     else:
         from leakguard.cli import tree_scan
 
-        outcome = tree_scan.files(paths, top, ignored=ignored, jobs=jobs or cores())
+        outcome = tree_scan.files(paths, top, ignored=ignored, jobs=jobs)
     _report(outcome, shape, output, explain, color)
     code = gate.exit_code(outcome)
     if exit_zero and code == exits.FOUND:

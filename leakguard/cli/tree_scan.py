@@ -1,23 +1,27 @@
 """The scan of files and folders, with readers beside the judge.
 
-On the start-up path of every plain scan: it imports no click.
+On the start-up path of every plain scan: it imports no click, and most of what a reader
+needs while git lists the files.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 
 from leakguard.blob import Blob, Unread
-from leakguard.cli.crew import MOST_TASKS, Item, Suspect, Tally, cores, share
-from leakguard.cli.gate import Gate, exit_code, look_at_all
-from leakguard.cli.progress import Progress
 from leakguard.errors import UnreadError
-from leakguard.finding import Outcome
 from leakguard.load.pack import open_pack
 from leakguard.read import repository, tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from leakguard.cli.crew import Item
+    from leakguard.cli.gate import Gate
+    from leakguard.finding import Outcome
 
 BATCH = 64
 """Files that a reader takes at once."""
@@ -25,53 +29,70 @@ BATCH = 64
 
 def run(paths: tuple[str, ...]) -> int:
     """`leakguard scan [PATH...]` without options; see `cli.scan` for those."""
-    outcome = files(paths, repository.find_top(), jobs=cores())
-    from leakguard.cli import console
+    outcome = files(paths, repository.find_top())
+    from leakguard.cli import console, gate
     from leakguard.report.text import render
 
     console.show(render(outcome, console.style(sys.stdout)))
-    return exit_code(outcome)
+    return gate.exit_code(outcome)
 
 
-def files(paths: tuple[str, ...], top: str | None, *, ignored: bool = False, jobs: int) -> Outcome:
+def files(
+    paths: tuple[str, ...], top: str | None, *, ignored: bool = False, jobs: int | None = None
+) -> Outcome:
     """Scan files and folders, `-` for standard input; none: the repository at `top`, or the folder
     we are in.
     """
-    gate = Gate(open_pack(top), top, "tree", "file")
+    pack = open_pack(top)
+    first, *others = paths or (top or ".",)
+    piped = paths == ("-",)
+    begun = iter(()) if piped else tree.files(first, ignored=ignored)
+    from leakguard.cli.gate import Gate, look_at_all
+
+    gate = Gate(pack, top, "tree", "file")
     gate.whole_tree = not paths or [os.path.abspath(path) for path in paths] == [top]
-    if paths == ("-",):
-        if sys.stdin is None:
-            raise UnreadError(
-                "standard input is closed", "pipe something in: ... | leakguard scan -"
-            )
-        look_at_all(gate, tree.standard_input())
+    if not piped:
+        rest = (tree.files(path, ignored=ignored) for path in others)
+        look(gate, chain([begun], rest), top, jobs)
+    elif sys.stdin is None:
+        raise UnreadError("standard input is closed", "pipe something in: ... | leakguard scan -")
     else:
-        tree_of(gate, paths or (top or ".",), top, ignored, jobs)
+        look_at_all(gate, tree.standard_input())
     outcome = gate.outcome()
     gate.remember(outcome)
     return outcome
 
 
-def tree_of(gate: Gate, paths: tuple[str, ...], top: str | None, ignored: bool, jobs: int) -> None:
-    """Scan files and folders; paths in reports are relative to the repository's top, if any."""
-    names = [name for path in paths for name in tree.files(path, ignored=ignored)]
+def look(
+    gate: Gate, listed: Iterable[Iterable[str]], top: str | None, jobs: int | None = None
+) -> None:
+    """Scan the files that `tree.files` listed, `jobs` readers beside each other (None: one a core);
+    paths in reports are relative to the repository's top, if any.
+    """
+    from leakguard.cli.crew import MOST_TASKS, Suspect, Tally, cores, share
+    from leakguard.cli.progress import Progress
+    from leakguard.detect import judge  # noqa: F401 (so that not each reader has to)
+
+    names = [name for some in listed for name in some]
     batch = max(BATCH, -(-len(names) // MOST_TASKS))
     batches = [names[at : at + batch] for at in range(0, len(names), batch)]
     with Progress(len(names), "files") as progress:
-        for item in share(batches, partial(_files, gate, top), jobs):
+        for item in share(batches, partial(_files, gate, top), jobs or cores()):
             if isinstance(item, Tally):
                 gate.items += item.items
                 gate.bytes += item.bytes
                 progress.advance(item.items)
-            elif isinstance(item, Unread):
-                gate.unread(item)
-            else:
+            elif isinstance(item, Suspect):
                 for found in tree.read(item.name, _shown(item.name, top)):
                     gate.look(found)
+            elif isinstance(item, Unread):
+                gate.unread(item)
 
 
 def _files(gate: Gate, top: str | None, names: list[str]) -> Iterator[Item]:
     """What is suspicious or unreadable among files."""
+    from leakguard.cli.crew import Suspect, Tally
+
     items = size = 0
     for name in names:
         shown = _shown(name, top)

@@ -35,7 +35,7 @@ class Exact:
     def __init__(self, pattern: str, hints: Hints) -> None:
         self._pattern = late.pattern(after_escape(pattern).encode())
         begins = [begin.encode("latin-1") for begin in hints.begins]
-        self._begins = late.pattern(b"|".join(map(re.escape, begins))) if begins else None
+        self._begins = begins
         self._contains = hints.contains.encode("latin-1")
         self.behind = hints.behind
         self._longest = max(map(len, begins), default=0)
@@ -50,24 +50,33 @@ class Exact:
         low, last, high = window
         if data.find(self._contains, low, high) < 0:
             return iter(())
-        if self._begins is None:
+        if not self._begins:
             return within(self._pattern, data, window)
         return self._tried(data, low, last, min(high, len(data)))
 
     def _tried(self, data: bytes, low: int, last: int, high: int) -> Iterator[re.Match[bytes]]:
-        begins = self._begins
-        assert begins is not None
         text = data[low : min(last + self._longest, high)].lower()
         at = 0
-        while (place := begins.search(text, at)) is not None:
-            start = low + place.start()
-            if start > last:
+        for place in sorted(_places(text, self._begins)):
+            if place > last - low:
                 return
-            found = self._pattern.match(data, start, high)
+            if place < at:
+                continue  # in the match before
+            found = self._pattern.match(data, low + place, high)
             if found is not None:
                 yield found
-                start = max(found.end(), start + 1) - 1
-            at = start - low + 1
+                at = found.end() - low
+
+
+def _places(text: bytes, begins: list[bytes]) -> set[int]:
+    """Where a text holds one of several."""
+    places = set()
+    for begin in begins:
+        at = text.find(begin)
+        while at >= 0:
+            places.add(at)
+            at = text.find(begin, at + 1)
+    return places
 
 
 class Shape:

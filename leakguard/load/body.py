@@ -209,11 +209,12 @@ class _Lazy(Sequence[T]):
     @overload
     def __getitem__(self, at: slice) -> list[T]: ...
     def __getitem__(self, at: int | slice) -> T | list[T]:
+        if at in self._read:  # the same few are asked for again and again
+            return self._read[at]
         if isinstance(at, slice):
             return [self[index] for index in range(*at.indices(len(self)))]
-        found = self._read.get(at)
-        if found is None:
-            found = self._read[at] = self._of(json.loads(self._texts[at]))
+        found = self._of(json.loads(self._texts[at]))
+        self._read[at] = found
         return found
 
 

@@ -26,27 +26,27 @@ def files(path: str, *, ignored: bool = False) -> Iterator[str]:
     Inside a working tree git lists them: tracked and untracked, without what
     `.gitignore` excludes unless `ignored` or `path` itself is excluded. Elsewhere
     every file counts, `.git` folders excepted. A link that is named is followed;
-    one that is met is not. Raises UnreadError when `path` is not there.
+    one that is met is not. git begins at once, beside what the caller does next.
+    Raises UnreadError when `path` is not there.
     """
     if os.path.islink(path):
-        yield path
-        if os.path.lexists(real := os.path.realpath(path)):
-            yield from files(_end(real), ignored=ignored)
-        return
+        real = os.path.realpath(path)
+        beyond = files(_end(real), ignored=ignored) if os.path.lexists(real) else iter(())
+        return chain([path], beyond)
     try:
         mode = os.lstat(path).st_mode
     except OSError as error:
         raise UnreadError(f"cannot read {path!r}", cause=error.strerror or "") from None
     if stat.S_ISREG(mode):
-        yield path
-    elif not stat.S_ISDIR(mode):
+        return iter([path])
+    if not stat.S_ISDIR(mode):
         raise UnreadError(
             f"{path!r} is a device, a pipe or a socket", "pipe it in: ... | leakguard scan -"
         )
-    elif not ignored and repository.find_top(path) is not None:
-        yield from _listed(path)
-    else:
-        yield from _walked(path)
+    if ignored or repository.find_top(path) is None:
+        return _walked(path)
+    listing = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
+    return _listed(path, git.Process((*listing, "--", "."), path))
 
 
 def _end(real: str) -> str:
@@ -56,25 +56,11 @@ def _end(real: str) -> str:
     return real
 
 
-def _listed(path: str) -> Iterator[str]:
-    what = f"cannot list the files of {path!r}"
-    process = git.Process(
-        (
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "--deduplicate",
-            "--",
-            ".",
-        ),
-        path,
-    )
+def _listed(path: str, process: git.Process) -> Iterator[str]:
     names = [os.fsdecode(name) for name in process.fields()]
     status, said = process.finish(), process.messages()
     if status:
-        raise git.failure(what, said)
+        raise git.failure(f"cannot list the files of {path!r}", said)
     if not names and _excluded(path):
         yield from _walked(path)
         return
