@@ -35,7 +35,7 @@ def _piece(gate: Gate, top: str, piece: past.Piece | past.Families) -> Iterator[
 
 def _families(gate: Gate, families: past.Families, left: list[bytes]) -> Iterator[Item]:
     """What is suspicious among versions, each looked at for what it does not have from another."""
-    done = 0
+    done = size = 0
     missed: list[Unread] = []
     known: list[Seen | None] = []
     for version in families.read(left):
@@ -47,28 +47,32 @@ def _families(gate: Gate, families: past.Families, left: list[bytes]) -> Iterato
         if suspect:
             yield Suspect(version.name)
         done += 1
+        size += len(version.data)
         if done == STEP:
-            yield Tally(done)
-            done = 0
+            yield Tally(done, size)
+            done = size = 0
     yield from missed
-    yield Tally(done)
+    yield Tally(done, size)
 
 
 def _objects(gate: Gate, top: str, piece: past.Piece) -> Iterator[Item]:
     """What is suspicious among objects that git reads."""
-    done = 0
+    done = size = end = 0
     last = ""
     missed: list[Unread] = []
     for blob in past.read(piece, top):
         done += not blob.start
+        if piece.kind == "blob":
+            before, end = end if blob.start else 0, blob.start + len(blob.data)
+            size += end - before  # the parts of a large one overlap
         if blob.blob_id != last and gate.suspects(blob, missed):
             last = blob.blob_id
             yield Suspect(last)
         if done >= STEP:
-            yield Tally(done)
-            done = 0
+            yield Tally(done, size)
+            done = size = 0
     yield from missed
-    yield Tally(done)
+    yield Tally(done, size)
 
 
 def history(top: str, refs: tuple[str, ...], jobs: int, *, remember: bool = True) -> Outcome:
@@ -96,11 +100,12 @@ def history(top: str, refs: tuple[str, ...], jobs: int, *, remember: bool = True
 def _suspects(gate: Gate, top: str, jobs: int) -> set[str]:
     """The names of all objects in which something was found."""
     store = past.store(top, 4 * jobs)
-    gate.items, gate.commits, gate.bytes = store.blobs, store.commits, store.bytes
+    gate.items, gate.commits = store.blobs, store.commits
     hits: set[str] = set()
     with Progress(sum(piece.count for piece in store.pieces), "objects") as progress:
         for item in share(store.pieces, partial(_piece, gate, top), jobs):
             if isinstance(item, Tally):
+                gate.bytes += item.bytes
                 progress.advance(item.items)
             elif isinstance(item, Unread):
                 gate.unread(item)
