@@ -11,8 +11,8 @@ from hypothesis import settings
 
 from leakguard.blob import Blob, Origin
 from leakguard.cli import rules_check
-from leakguard.cli.rules_check import check_rules, complete, path_for
 from leakguard.cli.crew import cores
+from leakguard.cli.rules_check import check_rules, complete, path_for
 from leakguard.detect.scanner import Scanner
 from leakguard.finding import preview
 from leakguard.load.rules import bundled_files, read_file, unique

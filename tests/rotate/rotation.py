@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from rotate.drive import Answer, done, failed, failing_checks
+from rotate.drive import Answer, done, failed, failing_checks, steady
 
 
 @dataclass(kw_only=True)
@@ -49,8 +49,15 @@ class Rotation:
 
     def prepare(self) -> None:
         """A plan that nothing stands in the way of, and the first step."""
-        assert failing_checks(self.ask("plan")) == []
+        self.planned()
         self.ask(self.steps[0])
+
+    def planned(self) -> Answer:
+        """A plan that nothing stands in the way of."""
+        plan = steady(lambda: self.ask("plan"), lambda plan: not failing_checks(plan))
+        wrong = failing_checks(plan)
+        assert not wrong, wrong
+        return plan
 
     def replace(self) -> None:
         """All that stands before the end of the old one."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -27,6 +28,9 @@ from typing import Any
 
 PLACES = (*os.defpath.split(os.pathsep), "/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where a distribution puts daemons, beside the PATH."""
+
+PATIENCE = 120.0
+"""Seconds to wait for what comes at once when all is well: a machine may stand still meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +124,15 @@ def run(argv: Sequence[str | Path], *, user: str = "", cwd: Path | None = None) 
 
 
 def until(
-    condition: Callable[[], object], process: Process | None = None, *, within: float = 30.0
+    condition: Callable[[], object], process: Process | None = None, *, within: float = PATIENCE
 ) -> None:
     """Poll until the condition is true. Fails early, with the log, when the server has ended."""
-    end = time.monotonic() + within
+    end, late = time.monotonic() + within, False
     while not condition():
         said = process.said()[-3000:] if process else ""
         assert process is None or process.alive, f"the server ended by itself: {said}"
-        assert time.monotonic() < end, f"not true within {within} seconds. {said}"
+        assert not late, f"not true within {within} seconds. {said}"
+        late = time.monotonic() > end  # one more look: the time may have passed in a standstill
         time.sleep(0.02)
 
 
@@ -143,11 +148,28 @@ def listening(port: int) -> Callable[[], bool]:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port nobody listens on, nor gets by chance before the server that it is for."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        if port not in _GIVEN and _is_free(port):
+            _GIVEN.add(port)
+            return port
+
+
+PORTS = range(10_000, 32_768)
+"""Below those that the system gives to whoever connects somewhere or asks for any port."""
+
+_GIVEN: set[int] = set()
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servers import Process, free_port, lacking, listening, program, started, until
+from servers import PATIENCE, Process, free_port, lacking, listening, program, started, until
 
 PACKAGES = ("pebble", "nginx-light")
 
@@ -21,7 +21,7 @@ NGINX = """
 {user}
 daemon off;
 pid {folder}/nginx.pid;
-error_log {folder}/nginx-error.log;
+error_log stderr;
 events {{ }}
 http {{
   access_log off;
@@ -95,16 +95,34 @@ class Server:
     def serves_its_pair(self) -> bool:
         """Whether nginx has read the pair that lies there."""
         try:
-            served = [ssl.get_server_certificate(("127.0.0.1", one)) for one in self.listeners]
+            served = [
+                ssl.get_server_certificate(("127.0.0.1", one), timeout=PATIENCE)
+                for one in self.listeners
+            ]
         except OSError:
             return False
         return all(self.certificate.read_text().startswith(one.strip()) for one in served)
+
+    def reread(self) -> None:
+        """Make nginx read the pair, and wait until nobody is left who serves another one."""
+        before = set(self.workers())
+        self.nginx.send(signal.SIGHUP)
+        until(lambda: before.isdisjoint(self.workers()) and self.serves_its_pair(), self.nginx)
+
+    def is_settled(self) -> bool:
+        """Whether no worker from before a reload may still answer: they leave after the new come."""
+        return len(self.workers()) <= 1
+
+    def workers(self) -> list[int]:
+        """The processes that serve; a configuration has one of them. None where there is no /proc."""
+        children = Path(f"/proc/{self.nginx.pid}/task/{self.nginx.pid}/children")
+        return [int(one) for one in children.read_text().split()] if children.exists() else []
 
     def status(self, serial: str) -> tuple[str, int]:
         """What the CA holds of a certificate: Valid or Revoked, and the reason."""
         where = f"https://127.0.0.1:{self.management}/cert-status-by-serial/{serial}"
         context = ssl.create_default_context(cafile=str(self.trust))
-        with urllib.request.urlopen(where, context=context, timeout=10) as answer:
+        with urllib.request.urlopen(where, context=context, timeout=PATIENCE) as answer:
             found = json.load(answer)
         return found["Status"], found.get("Reason", 0)
 
@@ -132,6 +150,7 @@ def start(folder: Path) -> Iterator[Server]:
     ):
         until(listening(ports["dns_management"]), dns)
         until(listening(ports["acme"]), pebble)
+        until(listening(ports["management"]), pebble)
         until(listening(ports["https"]), nginx)
         account = _account(folder, ports["acme"])
         listeners = ports["https"], ports["second"]
@@ -185,8 +204,9 @@ def _account(folder: Path, port: int) -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
     net = client.ClientNetwork(
-        josepy.JWK.load(pem), alg=josepy.ES256, verify_ssl=str(folder / "ca.pem")
-    )
+        josepy.JWK.load(pem), alg=josepy.ES256, verify_ssl=str(folder / "ca.pem"),
+        timeout=int(PATIENCE),
+    )  # fmt: skip
     directory = client.ClientV2.get_directory(f"https://127.0.0.1:{port}/dir", net)
     registration = messages.NewRegistration.from_data(terms_of_service_agreed=True)
     client.ClientV2(directory, net).new_account(registration)

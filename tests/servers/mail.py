@@ -7,19 +7,33 @@ import imaplib
 import os
 import pwd
 import secrets as random
+import signal
 import smtplib
 import ssl
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servers import Process, free_port, lacking, listening, program, run, started, until
+from servers import (
+    PATIENCE,
+    Process,
+    free_port,
+    lacking,
+    listening,
+    program,
+    run,
+    started,
+    until,
+)
 
 PACKAGES = ("postfix", "dovecot-core", "dovecot-imapd", "iproute2", "procps")
 
 ACCOUNT = "relay"
 
+# An smtpd that Dovecot keeps waiting for ten seconds ends, and nobody may log in for a minute
+# then, if Postfix is not told otherwise.
 MAIN_CF = """
 compatibility_level = 3.6
 queue_directory = {folder}/queue
@@ -35,8 +49,8 @@ alias_database =
 default_transport = discard:
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
-maillog_file = {folder}/maillog
-maillog_file_prefixes = /tmp, /var, /private
+maillog_file = /dev/stdout
+service_throttle_time = 1s
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = private/auth
@@ -72,13 +86,13 @@ postlog unix-dgram n - n - 1 postlogd
 DOVECOT = """
 base_dir = {folder}/run
 state_dir = {folder}/state
-log_path = {folder}/dovecot.log
+log_path = /dev/stderr
 listen = 127.0.0.1
 protocols = imap
 ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = plain login
-auth_cache_size = {cache}
+auth_cache_size = 10M
 auth_failure_delay = 0
 mail_location = maildir:{folder}/mail/%u
 passdb {{
@@ -142,32 +156,37 @@ class Server:
 
     def session(self, password: str, user: str = ACCOUNT) -> smtplib.SMTP:
         """A client that has logged in, and stays."""
-        client = smtplib.SMTP("127.0.0.1", self.smtp, timeout=20)
-        client.starttls(context=ssl.create_default_context(cafile=str(self.folder / "ca.pem")))
+        client = smtplib.SMTP("127.0.0.1", self.smtp, timeout=PATIENCE)
+        trust = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
         try:
+            client.starttls(context=trust)
             client.login(user, password)
         except (smtplib.SMTPException, OSError):
             client.close()
             raise
         return client
 
-    def mailbox(self, password: str, user: str = ACCOUNT) -> imaplib.IMAP4:
-        """A client that reads mail, and stays."""
-        client = imaplib.IMAP4("127.0.0.1", self.imap, timeout=20)
-        client.login(user, password)
-        return client
+    @contextmanager
+    def mailbox(self, password: str, user: str = ACCOUNT) -> Iterator[imaplib.IMAP4]:
+        """A client that reads mail, and stays until the block ends."""
+        client = imaplib.IMAP4("127.0.0.1", self.imap, timeout=PATIENCE)
+        try:
+            client.login(user, password)
+            yield client
+        finally:
+            client.shutdown()
 
 
 @contextmanager
-def start(folder: Path, *, cache: str = "0") -> Iterator[Server]:
-    """Run both. `cache` is Dovecot's auth_cache_size: with one it keeps old passwords a while."""
+def start(folder: Path) -> Iterator[Server]:
+    """Run both. Dovecot looks once a second whether the passwd-file is another one."""
     smtp, imap, password = free_port(), free_port(), random.token_urlsafe(18)
     _certificate(folder)
     line = f"{ACCOUNT}:{stored(password)}::::/nowhere::"
     (folder / "passwd").write_text(f"# accounts\n{line}\n")
     (folder / "passwd").chmod(0o644)
     _postfix_folders(folder)
-    names = {"folder": folder, "smtp": smtp, "imap": imap, "cache": cache}
+    names = {"folder": folder, "smtp": smtp, "imap": imap}
     nobody = pwd.getpwnam("nobody")
     names |= {"uid": nobody.pw_uid, "gid": nobody.pw_gid}
     (folder / "etc" / "main.cf").write_text(MAIN_CF.format(**names))
@@ -179,17 +198,30 @@ def start(folder: Path, *, cache: str = "0") -> Iterator[Server]:
         started(reader, log=folder / "dovecot.out") as dovecot,
         started(sender, log=folder / "postfix.out") as postfix,
     ):
-        until(listening(imap), dovecot)
-        until(listening(smtp), postfix)
         try:
+            until(listening(imap), dovecot)
+            until(listening(smtp), postfix)
             yield Server(folder, smtp, imap, password, postfix, dovecot)
         finally:
-            run([program("postfix"), "-c", folder / "etc", "stop"])
+            _end_master(folder, postfix)
 
 
 def stored(password: str) -> str:
     """What a passwd-file holds: {PLAIN.b64}, so that a leaked one is easy to look for."""
     return "{PLAIN.b64}" + base64.b64encode(password.encode()).decode()
+
+
+def _end_master(folder: Path, postfix: Process) -> None:
+    """What was started is a shell that waits for it; it leads a group of its own."""
+    noted = folder / "queue" / "pid" / "master.pid"
+    if not noted.exists():
+        return  # it did not come that far
+    master = int(noted.read_text())
+    with suppress(ProcessLookupError):
+        os.kill(master, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            postfix.popen.wait(PATIENCE)
+        os.killpg(master, signal.SIGKILL)
 
 
 def _postfix_folders(folder: Path) -> None:
