@@ -209,13 +209,11 @@ class _Lazy(Sequence[T]):
     @overload
     def __getitem__(self, at: slice) -> list[T]: ...
     def __getitem__(self, at: int | slice) -> T | list[T]:
-        if at in self._read:  # the same few are asked for again and again
-            return self._read[at]
         if isinstance(at, slice):
             return [self[index] for index in range(*at.indices(len(self)))]
-        found = self._of(json.loads(self._texts[at]))
-        self._read[at] = found
-        return found
+        if at not in self._read:
+            self._read[at] = self._of(json.loads(self._texts[at]))
+        return self._read[at]
 
 
 def _plain(rule: Rule) -> dict[str, Any]:

@@ -89,9 +89,11 @@ def _private(stat: os.stat_result) -> bool:
 def read(path: str, *, shipped: bool = False) -> Parts | None:
     """A stored pack; None when there is none, or it is not ours, cut short or damaged.
 
-    One that is `shipped` with the package is trusted as its code is.
+    One that is `shipped` with the package is trusted as its code is, a link to it too.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+    if not shipped:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
     try:
         descriptor = os.open(path, flags)
     except OSError:

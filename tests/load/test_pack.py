@@ -222,6 +222,15 @@ def test_what_a_wheel_brings_is_used_and_needs_no_cache(wheel: Installation) -> 
     assert not wheel.cache.exists()
 
 
+@posix
+def test_an_installer_may_link_to_it(wheel: Installation) -> None:
+    path = shipped(wheel)
+    elsewhere = wheel.folder / "store"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    assert wheel.open() == "loaded acme-live-key"
+
+
 @pytest.mark.parametrize("damage", ["empty", "of another machine", "databases of another machine"])
 def test_a_wheel_of_another_machine_is_built_once_like_a_checkout(
     damage: str, wheel: Installation
