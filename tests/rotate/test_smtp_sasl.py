@@ -56,7 +56,7 @@ def scene(running: mail.Server) -> Iterator[Scene]:
     running.passwd.write_text(before)
     os.utime(running.passwd, times=(0, random.randbelow(10**9)))  # Dovecot reads what looks changed
     mail.run([*running.doveadm.split(), "auth", "cache", "flush"])
-    until(lambda: is_let_in(running, running.password), running.postfix)
+    until(lambda: running.lets_in(running.password), running.postfix)
 
 
 def test_it_says_of_itself_what_its_manifest_says(scene: Scene) -> None:
@@ -137,7 +137,7 @@ def test_a_session_of_the_second_account_begun_afterwards_is_left_alone(scene: S
     later = time.monotonic() + 2  # processes are dated by the second, and not better than that
     until(lambda: time.monotonic() > later)
     until(lambda: scene.ask("kill_derived")["status"] == "already")
-    until(lambda: is_let_in(scene.server, scene.secrets["new"], SECOND))
+    until(lambda: scene.server.lets_in(scene.secrets["new"], SECOND))
     with closing(scene.server.session(scene.secrets["new"], SECOND)) as ours:
         scene.ask("destroy_old")
         scene.ask("kill_derived")
@@ -228,14 +228,6 @@ def test_the_servers_files_can_be_reached_through_ssh(scene: Scene) -> None:
 
 def send(client: smtplib.SMTP) -> None:
     client.sendmail("a@example.com", ["b@example.com"], "Subject: still here\n\nyes\n")
-
-
-def is_let_in(server: mail.Server, password: str, user: str = mail.ACCOUNT) -> bool:
-    try:
-        server.session(password, user).quit()
-    except (smtplib.SMTPException, OSError):
-        return False
-    return True
 
 
 def has_hung_up(mailbox: imaplib.IMAP4) -> bool:

@@ -166,6 +166,14 @@ class Server:
             raise
         return client
 
+    def lets_in(self, password: str, user: str = ACCOUNT) -> bool:
+        """Whether Postfix takes a login now."""
+        try:
+            self.session(password, user).quit()
+        except (smtplib.SMTPException, OSError):
+            return False
+        return True
+
     @contextmanager
     def mailbox(self, password: str, user: str = ACCOUNT) -> Iterator[imaplib.IMAP4]:
         """A client that reads mail, and stays until the block ends."""
@@ -201,7 +209,9 @@ def start(folder: Path) -> Iterator[Server]:
         try:
             until(listening(imap), dovecot)
             until(listening(smtp), postfix)
-            yield Server(folder, smtp, imap, password, postfix, dovecot)
+            server = Server(folder, smtp, imap, password, postfix, dovecot)
+            until(lambda: server.lets_in(password), dovecot)
+            yield server
         finally:
             _end_master(folder, postfix)
 
@@ -214,8 +224,9 @@ def stored(password: str) -> str:
 def _end_master(folder: Path, postfix: Process) -> None:
     """What was started is a shell that waits for it; it leads a group of its own."""
     noted = folder / "queue" / "pid" / "master.pid"
-    if not noted.exists():
-        return  # it did not come that far
+    until(lambda: not postfix.alive or (noted.exists() and noted.read_text().strip()))
+    if not postfix.alive:
+        return  # it has ended already, or did not come that far
     master = int(noted.read_text())
     with suppress(ProcessLookupError):
         os.kill(master, signal.SIGTERM)
