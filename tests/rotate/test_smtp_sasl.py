@@ -8,7 +8,8 @@ import secrets as random
 import smtplib
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,9 +133,35 @@ def test_a_session_that_has_logged_in_sends_on_until_it_is_ended(scene: Scene) -
         assert scene.ask("kill_derived")["status"] == "already"
 
 
+def test_a_session_begun_before_dovecot_was_told_is_an_old_one(scene: Scene) -> None:
+    """The file is written, and the old password still good, for seconds."""
+    server, read = scene.server, scene.server.passwd
+    changed = server.folder / "changed"
+    changed.write_text(read.read_text())
+    scene.prepare()
+    scene.ask("verify_new")
+    scene.target |= {
+        "passwd_file": str(changed), "flush": f"sh -c 'sleep 3; cp {changed} {read}'",
+    }  # fmt: skip
+    changed.write_text(read.read_text())
+    with ThreadPoolExecutor() as beside, ExitStack() as held:
+        for _ in range(5):  # so that no smtpd of before is left to take what comes later
+            held.enter_context(closing(smtplib.SMTP("127.0.0.1", server.smtp)))
+        closing_it = beside.submit(scene.ask, "disable_old")
+        until(lambda: "#leakguard" in changed.read_text())
+        time.sleep(1.5)
+        theirs = server.session(server.password)
+        closing_it.result()
+    with closing(theirs):
+        assert scene.ask("probe")["probe"]["derived"] == "alive"
+        assert scene.ask("kill_derived")["evidence"][0]["smtpd_ended"] >= 1
+
+
 def test_a_session_of_the_second_account_begun_afterwards_is_left_alone(scene: Scene) -> None:
     scene.replace()
-    later = time.monotonic() + 2  # processes are dated by the second, and not better than that
+    later = (
+        time.monotonic() + 4
+    )  # two until Dovecot has noticed, and processes are dated by the second
     until(lambda: time.monotonic() > later)
     until(lambda: scene.ask("kill_derived")["status"] == "already")
     until(lambda: scene.server.lets_in(scene.secrets["new"], SECOND))

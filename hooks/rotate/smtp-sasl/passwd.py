@@ -16,7 +16,9 @@ ASIDE = re.compile(r"^#leakguard (?P<rotation>\S+) (?P<at>\d+) (?P<line>.*)$")
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """A line that a rotation set aside, when (by the server's clock), and what it was."""
+    """A line that a rotation set aside, since when nobody gets in by it (in seconds of the server's
+    clock, 0: not known yet), and what it was.
+    """
 
     rotation: str
     at: int
@@ -70,10 +72,15 @@ def put(text: str, line: str) -> str:
     return f"{text}{gap}{line}\n"
 
 
-def set_aside(text: str, user: str, rotation: str, at: int) -> str:
+def set_aside(text: str, user: str, rotation: str) -> str:
     """The file with an account's line turned into a comment."""
     line = account(text, user)
-    return _swapped(text, line, Aside(rotation, at, line).text())
+    return _swapped(text, line, Aside(rotation, 0, line).text())
+
+
+def dated(text: str, one: Aside, at: int) -> str:
+    """The file with the moment of an account that was set aside."""
+    return _swapped(text, one.text(), Aside(one.rotation, at, one.line).text())
 
 
 def aside(text: str, user: str, rotation: str) -> Aside | None:

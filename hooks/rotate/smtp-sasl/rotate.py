@@ -61,7 +61,7 @@ def create(ask: Request) -> Answer:
         if _is_alternating(ask) and passwd.account(file.text, user):
             raise Fail("conflict", f"the account {user} exists and belongs to something else")
         if not _is_alternating(ask):
-            file.text = passwd.set_aside(file.text, user, ask.rotation, file.now)
+            file.text = passwd.set_aside(file.text, user, ask.rotation)
         file.text = passwd.put(file.text, line)
     return Answer(new=new, evidence=[{"account": user, "rotation": ask.rotation}])
 
@@ -90,7 +90,7 @@ def disable_old(ask: Request) -> Answer:
             return Answer("already")
         if not passwd.account(file.text, user):
             raise Fail("not_found", f"there is no account {user}")
-        file.text = passwd.set_aside(file.text, user, ask.rotation, file.now)
+        file.text = passwd.set_aside(file.text, user, ask.rotation)
     return Answer(evidence=[{"closed": user}])
 
 
@@ -160,11 +160,10 @@ def observe(ask: Request) -> Answer:
 
 
 class File:
-    """The passwd-file while it is being changed, and the server's time."""
+    """The passwd-file while it is being changed."""
 
-    def __init__(self, text: str, now: int) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.now = now
 
 
 @contextmanager
@@ -174,11 +173,24 @@ def _changing(ask: Request) -> Iterator[File]:
     """
     with reach(ask) as host:
         before = _file(host, ask)
-        file = File(before, submission.clock(host))
+        file = File(before)
         yield file
         if file.text != before:
             host.write(ask.target["passwd_file"], file.text.encode())
         _flush(host, ask)
+        _date(host, ask, file.text)
+
+
+NOTICED = 2
+"""Seconds until Dovecot, which looks at the file once a second, has surely read it."""
+
+
+def _date(host: Host, ask: Request, text: str) -> None:
+    """Write down since when nobody gets in any more: not before Dovecot was told."""
+    one = passwd.aside(text, ask.target["user"], ask.rotation)
+    if one and not one.at:
+        dated = passwd.dated(text, one, submission.clock(host) + NOTICED)
+        host.write(ask.target["passwd_file"], dated.encode())
 
 
 def _flush(host: Host, ask: Request) -> None:
@@ -260,7 +272,7 @@ def _new_line(ask: Request, text: str) -> str:
 
 def _aside(host: Host, ask: Request) -> passwd.Aside:
     one = passwd.aside(_file(host, ask), ask.target["user"], ask.rotation)
-    if one is None:
+    if one is None or not one.at:
         raise Fail("conflict", "the old account is not closed: its sessions would come back")
     return one
 
