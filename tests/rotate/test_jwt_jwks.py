@@ -145,6 +145,16 @@ def test_a_verifier_that_never_forgets_by_itself_keeps_the_rotation_open(
     assert (said["old"], said["derived"]) == ("accepted", "alive")
 
 
+def test_a_worker_that_no_flush_reached_is_met(server: jwks.Server, parts: dict[str, Any]) -> None:
+    parts["target"] |= {"dual_window": False, "verifiers": server.url("/pair")}
+    parts["plan"] = done(SCRIPT, "plan", **parts)
+    generated(parts)
+    assert probe({**parts, "secrets": {"old": parts["secrets"]["old"]}})[1] == "accepted"
+    done(SCRIPT, "create", **parts)
+    assert done(SCRIPT, "kill_derived", **parts)["status"] == "pending"
+    assert probe(parts)[1] == "accepted"
+
+
 def test_the_leaked_key_tells_under_which_name_it_is_published(parts: dict[str, Any]) -> None:
     name = parts["old"]["id"]
     parts["old"] = {"id": "NAME_IN_SOME_FILE"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,6 +141,18 @@ def test_a_server_that_was_not_told_keeps_the_rotation_open(
     assert done(SCRIPT, "verify_new", **parts)["status"] == "pending"
     assert done(SCRIPT, "kill_derived", **parts)["status"] == "pending"
     assert probe(parts) == ("refused", "accepted")
+
+
+@pytest.mark.parametrize("server", ["flask"], indirect=True)
+def test_one_worker_that_still_has_the_old_key_is_met(
+    server: django_session.Server, parts: dict[str, Any]
+) -> None:
+    parts["target"] |= {"pid_file": "", "dual_window": False}
+    done(SCRIPT, "create", **parts)
+    os.kill(server.loaded[0], signal.SIGKILL)  # who comes in its place reads the new file
+    until(lambda: len(server.loaded) == django_session.WORKERS + 1)
+    for _ in range(8):
+        assert probe(parts) == ("refused", "accepted")
 
 
 @pytest.mark.parametrize("server", ["flask"], indirect=True)

@@ -8,6 +8,7 @@ What this cannot prove: several hosts behind one address.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from servers import Process, free_port, lacking, launch, until
 
 PACKAGES: tuple[str, ...] = ()
 FRAMEWORKS = ("django", "flask")
+WORKERS = 2
 TESTS = Path(__file__).resolve().parents[1]
 
 
@@ -56,6 +58,11 @@ class Server:
             browser.get(self.who.replace("/who", "/login"), timeout=10).raise_for_status()
             return dict(browser.cookies)
 
+    @property
+    def loaded(self) -> list[int]:
+        """The workers that have read the keys, in that order."""
+        return [int(pid) for pid in (self.folder / "loaded").read_text("utf-8").split()]
+
     def says(self, cookie: dict[str, str]) -> int:
         """What it answers to a cookie."""
         import requests
@@ -70,7 +77,7 @@ def start(folder: Path, framework: str) -> Iterator[Server]:
     (folder / "keys").write_text(secrets.token_hex(32) + "\n", "utf-8")
     (folder / "password").write_text(f"!{secrets.token_hex(20)}", "utf-8")
     process = launch(
-        [sys.executable, "-m", "gunicorn", "-w", "2", "-b", f"127.0.0.1:{port}",
+        [sys.executable, "-m", "gunicorn", "-w", str(WORKERS), "-b", f"127.0.0.1:{port}",
          "-p", folder / "pid", "--graceful-timeout", "2", "--chdir", folder, "--pythonpath", TESTS,
          "--worker-tmp-dir", folder, f"servers.django_session:{framework}_application()"],
         log=folder / "gunicorn.log", cwd=folder,
@@ -87,7 +94,7 @@ def _answers(server: Server) -> bool:
     import requests
 
     try:
-        return server.says({}) == 401
+        return server.says({}) == 401 and len(server.loaded) == WORKERS
     except requests.RequestException:
         return False
 
@@ -96,7 +103,10 @@ def _answers(server: Server) -> bool:
 
 
 def _keys() -> list[str]:
-    return Path("keys").read_text("utf-8").split()
+    keys = Path("keys").read_text("utf-8").split()
+    with Path("loaded").open("a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+    return keys
 
 
 def flask_application() -> Any:

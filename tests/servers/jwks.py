@@ -1,7 +1,8 @@
-"""A JWKS over HTTP, and two services that verify tokens with PyJWT's own `PyJWKClient`.
+"""A JWKS over HTTP, and services that verify tokens with PyJWT's own `PyJWKClient`.
 
 `/quick` forgets what it fetched after two seconds; `/stubborn` keeps single keys for ever
-(`cache_keys`) until it is flushed. `/flush` wants the bearer of the run.
+(`cache_keys`) until it is flushed. `/pair` has two workers: who comes while the first is busy
+meets the second, which keeps keys for ever and no flush reaches. `/flush` wants the bearer of the run.
 
 What this cannot prove: caches between a verifier and the document (CDN, proxies).
 """
@@ -12,11 +13,13 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from servers import Process, free_port, lacking, launch, listening, until
@@ -87,10 +90,14 @@ def start(folder: Path) -> Iterator[Server]:
 
 
 class Verifiers:
-    """Two clients with different memories."""
+    """Clients with different memories."""
 
     def __init__(self, port: int) -> None:
+        from jwt import PyJWKClient
+
         self._url = f"http://127.0.0.1:{port}/jwks.json"
+        self._busy = Lock()
+        self._second = PyJWKClient(self._url, cache_keys=True)
         self.flush()
 
     def flush(self) -> None:
@@ -100,14 +107,26 @@ class Verifiers:
         self.clients = {
             "/quick": PyJWKClient(self._url, lifespan=2),
             "/stubborn": PyJWKClient(self._url, cache_keys=True, cooldown_duration=1),
+            "/pair": PyJWKClient(self._url, cache_keys=True),
         }
 
     def accept(self, path: str, token: str) -> bool:
         """Whether one of them believes a token."""
+        if path != "/pair":
+            return self._believes(self.clients[path], token)
+        if not self._busy.acquire(blocking=False):
+            return self._believes(self._second, token)
+        try:
+            time.sleep(0.02)
+            return self._believes(self.clients[path], token)
+        finally:
+            self._busy.release()
+
+    def _believes(self, client: Any, token: str) -> bool:
         import jwt
 
         try:
-            key = self.clients[path].get_signing_key_from_jwt(token)
+            key = client.get_signing_key_from_jwt(token)
             jwt.decode(token, key, algorithms=["RS256", "ES256", "EdDSA"], audience=AUDIENCE)
         except jwt.PyJWTError:
             return False

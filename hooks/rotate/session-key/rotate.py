@@ -20,15 +20,16 @@ import os
 import secrets
 import signal
 import tempfile
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from leakguard.rotate.kit import Answer, Fail, Request, action, check, script
+from leakguard.rotate.parts.web import answers
 
 rotate = script()
 
 COOKIES = {"django": "sessionid", "flask": "session"}
-KNOCKS = 3  # a server has several workers, and one may still have the old key
 DJANGO_SALT = "django.contrib.sessions.backends.signed_cookies"
 DJANGO_USER_SALT = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
 
@@ -110,7 +111,7 @@ def kill_derived(ask: Request) -> Answer:
 
 @rotate.phase
 def probe(ask: Request) -> Answer:
-    """Sessions forged with either key, at every server, several times: the liveliest counts."""
+    """Sessions forged with either key, at every worker of every server: the liveliest counts."""
     said: dict[str, Any] = {"new": "unknown", "old": "unknown", "method": "login"}
     if "new" in ask.secrets:
         found = set(_everywhere(ask, ask.secret("new")).values())
@@ -220,15 +221,14 @@ def _may_signal(pid: int) -> bool:
 
 
 def _everywhere(ask: Request, key: str) -> dict[str, str]:
-    """What each server says, at the worst for us of several knocks."""
+    """What each server says, at the worst for us of what its workers do."""
     cookie = {_cookie_name(ask): _forge(ask, key)}
     addresses = [one.strip() for one in ask.target["check_url"].split(",") if one.strip()]
     order = ("accepted", "unreachable", "unknown", "refused")
     if key == ask.secrets.get("new"):
         order = ("refused", "unreachable", "unknown", "accepted")
     return {
-        address: _first(order, {_knock(address, cookie) for _ in range(KNOCKS)})
-        for address in addresses
+        address: _first(order, answers(partial(_knock, address, cookie))) for address in addresses
     }
 
 
