@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 
@@ -74,51 +74,57 @@ def look(
     from leakguard.detect import judge  # noqa: F401 (so that not each reader has to)
 
     names = [name for some in listed for name in some]
+    shown = _namer(top)
     batch = max(BATCH, -(-len(names) // MOST_TASKS))
     batches = [names[at : at + batch] for at in range(0, len(names), batch)]
     with Progress(len(names), "files") as progress:
-        for item in share(batches, partial(_files, gate, top), jobs or cores()):
+        for item in share(batches, partial(_files, gate, shown), jobs or cores()):
             if isinstance(item, Tally):
                 gate.items += item.items
                 gate.bytes += item.bytes
                 progress.advance(item.items)
             elif isinstance(item, Suspect):
-                for found in tree.read(item.name, _shown(item.name, top)):
+                for found in tree.read(item.name, shown(item.name)):
                     gate.look(found)
             elif isinstance(item, Unread):
                 gate.unread(item)
 
 
-def _files(gate: Gate, top: str | None, names: list[str]) -> Iterator[Item]:
+def _files(gate: Gate, shown: Callable[[str], str], names: list[str]) -> Iterator[Item]:
     """What is suspicious or unreadable among files."""
     from leakguard.cli.crew import Suspect, Tally
 
     items = size = 0
-    for name in names:
-        shown = _shown(name, top)
-        if gate.excluded(shown):
+    for path in names:
+        name = shown(path)
+        if gate.excluded(name):
             continue
         suspect = False
         missed: list[Unread] = []
-        for item in tree.read(name, shown):
+        for item in tree.read(path, name):
             if isinstance(item, Blob):
                 items += not item.start
                 size += len(item.data)
             suspect = suspect or gate.suspects(item, missed)
         if suspect:  # what else there is to say of it is found out when it is read again
-            yield Suspect(name)
+            yield Suspect(path)
         else:
             yield from missed
     yield Tally(items, size)
 
 
-def _shown(name: str, top: str | None) -> str:
-    """A path as reports show it: from the repository's top, unless it lies outside."""
+def _namer(top: str | None) -> Callable[[str], str]:
+    """How reports call a path: from the repository's top, unless it lies outside."""
     if top is None:
-        return name
-    full = name if os.path.isabs(name) else os.path.join(os.getcwd(), name)
-    inside = top.rstrip(os.sep) + os.sep
-    if full.startswith(inside) and ".." not in name:
-        return full[len(inside) :].removeprefix("./")
-    relative = os.path.relpath(name, top)
-    return name if relative.startswith(".." + os.sep) else relative
+        return lambda path: path
+    here = os.path.join(os.getcwd(), "")
+    inside = os.path.join(top, "")
+
+    def shown(path: str) -> str:
+        full = path if os.path.isabs(path) else here + path
+        if full.startswith(inside) and ".." not in path:
+            return full[len(inside) :].removeprefix("./")
+        relative = os.path.relpath(path, top)
+        return path if relative.startswith(os.path.join("..", "")) else relative
+
+    return shown

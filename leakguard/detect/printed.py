@@ -9,6 +9,11 @@ Kept as the beginning of their SHA-256: what looks like a token has no place in 
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from typing import Any
+
 WIDTH = 12
 """So many hexadecimal digits of a digest are kept."""
 
@@ -29,6 +34,13 @@ PRINTED = frozenset(
 
 def printed(value: bytes) -> bool:
     """Whether a standard or a manual prints the value."""
-    from hashlib import sha256  # it loads OpenSSL: 4 ms
+    return _sha256()(value).hexdigest()[:WIDTH] in PRINTED
 
-    return sha256(value).hexdigest()[:WIDTH] in PRINTED
+
+@cache
+def _sha256() -> Any:
+    """The hash as Python itself brings it: hashlib would load OpenSSL first, which takes 4 ms."""
+    for name in ("_sha2", "_sha256"):  # since Python 3.12, and before
+        with suppress(ImportError):
+            return import_module(name).sha256
+    return import_module("hashlib").sha256

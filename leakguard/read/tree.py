@@ -70,7 +70,7 @@ def _listed(path: str, process: git.Process) -> Iterator[str]:
         full = prefix + name
         if full.endswith("/"):  # a repository inside this one that is not a submodule
             yield from _walked(full.rstrip("/"))
-        elif os.path.islink(full) or not (os.path.isdir(full) or _beyond_link(prefix, name, links)):
+        elif not _beyond_link(prefix, name, links):
             yield full
     for line in said.splitlines():  # git only warns of folders that it may not enter
         if closed := re.match(r"warning: could not open directory '(.+)': ", line):
@@ -119,7 +119,8 @@ def _walked(path: str) -> Iterator[str]:
 
 
 def read(path: str, name: str | None = None) -> Iterator[Blob | Unread]:
-    """The contents of one file; of a link its text. A file that is gone gives nothing.
+    """The contents of one file; of a link its text. A file that is gone gives nothing, nor does a
+    folder, unless its files cannot be listed.
 
     `name` is what reports call it. Archives come as they are: see `read.archive`.
     """
@@ -131,7 +132,7 @@ def read(path: str, name: str | None = None) -> Iterator[Blob | Unread]:
     except OSError as error:
         if os.path.islink(path):
             yield Blob(origin, os.fsencode(os.readlink(path)))
-        else:
+        elif not _can_be_listed(path):
             yield Unread(origin.name, error.strerror or "cannot be opened")
         return
     try:
@@ -142,13 +143,22 @@ def read(path: str, name: str | None = None) -> Iterator[Blob | Unread]:
         os.close(descriptor)
 
 
+def _can_be_listed(folder: str | int) -> bool:
+    """Whether it is a folder, a submodule's for one, whose files are a matter of their own."""
+    try:
+        os.scandir(folder).close()
+    except OSError:
+        return False
+    return True
+
+
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def _contents(descriptor: int, origin: Origin) -> Iterator[Blob | Unread]:
     status = os.fstat(descriptor)
-    if stat.S_ISDIR(status.st_mode):
+    if stat.S_ISDIR(status.st_mode) and not _can_be_listed(descriptor):
         yield Unread(origin.name, "it is a folder that could not be listed")
     if not stat.S_ISREG(status.st_mode):
         return

@@ -144,6 +144,17 @@ def test_a_repository_in_a_repository_is_looked_at(repo: Repo) -> None:
     inner.leakguard("scan").found("tracked:1:10", "untracked:1:10")
 
 
+def test_a_submodule_is_passed_over_unless_it_is_asked_for(repo: Repo, tmp_path: Path) -> None:
+    part = Repo(tmp_path / "part", repo.env)
+    part.path.mkdir()
+    part.git("init", "-q")
+    part.commit_file("f", holding(fake("theirs")))
+    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(part.path), "p")
+    repo.commit()
+    repo.leakguard("scan").is_clean()
+    repo.leakguard("scan", "p").found("p/f:1:10")
+
+
 def test_a_folder_with_several_repositories_is_looked_at(folder: Repo) -> None:
     for name in ("one", "two"):
         part = Repo(folder.path / name, folder.env)
