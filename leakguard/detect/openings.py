@@ -5,10 +5,13 @@ from __future__ import annotations
 from re import _constants as op  # type: ignore[attr-defined]
 from typing import Any
 
-from leakguard.detect.syntax import EVERY, FEW, Item, children, flatten, members, parse
+from leakguard.detect.syntax import EVERY, FEW, REPEATS, Item, children, flatten, members, parse
 from leakguard.detect.window import Hints
 
 MOST_OPENINGS = 96
+
+TELLING = 3
+"""A shorter word stands everywhere, bytes."""
 
 FEWEST = 16
 """A run of fewer characters of some kind is no sign of anything."""
@@ -21,6 +24,38 @@ def hints(pattern: str) -> Hints:
     caseless = tree.state.flags & op.SRE_FLAG_IGNORECASE
     behind = _behind(tree.data) if "(?<" in pattern else Hints().behind
     return Hints(_begins(items), "" if caseless else _contained(items), behind)
+
+
+def needed(pattern: str) -> tuple[str, ...]:
+    """Words in small letters of which each match holds one, whatever its case; none where nothing
+    is certain.
+    """
+    words = _needed(parse(pattern).data)
+    return tuple(sorted(words)) if _worth(words) >= TELLING else ()
+
+
+def _needed(items: Any) -> set[str]:
+    best: set[str] = set()
+    run = ""
+    for kind, value in (*flatten(items), (op.AT, None)):
+        if kind is op.LITERAL:
+            run += bytes([value]).lower().decode("latin-1")
+            continue
+        found = [best, {run}]
+        run = ""
+        if kind is op.SUBPATTERN:
+            found.append(_needed(value[3].data))
+        elif kind in REPEATS and value[0]:
+            found.append(_needed(value[2].data))
+        elif kind is op.BRANCH:
+            each = [_needed(one.data) for one in value[1]]
+            found.append(set().union(*each) if all(each) else set())
+        best = max(found, key=_worth)
+    return best
+
+
+def _worth(words: set[str]) -> int:
+    return min(map(len, words), default=0)
 
 
 def made_of(pattern: str) -> tuple[str, int]:

@@ -141,25 +141,63 @@ def _compile(engine: Any, expressions: Sequence[Expression]) -> bytes:
 
 
 class PlainPrefilter:
-    """The fallback: every anchor with `re`, one after the other."""
+    """The fallback: constant anchors are looked up by how they begin, the others tried with `re`
+    one after the other, in texts that hold a word that they need.
+    """
 
     def __init__(self, expressions: Sequence[Expression]) -> None:
         import re
 
-        self._anchors = [
-            (number, re.compile(f"(?=({text}))".encode(), re.IGNORECASE if caseless else 0))
-            for number, text, caseless in expressions
-        ]
+        from leakguard import late
+        from leakguard.detect.openings import needed
+
+        constant = re.compile(_CONSTANT).fullmatch
+        spelt = re.compile(r"\\(?:x(..)|(.))", re.DOTALL)
+        self._constants: dict[bytes, list[tuple[int, bytes, bool]]] = {}
+        self._others = []
+        for number, text, caseless in expressions:
+            if constant(text):
+                word = spelt.sub(lambda one: one[2] or chr(int(one[1], 16)), text).encode("latin-1")
+                if len(word) >= _HEAD:
+                    begin = word[:_HEAD].lower()
+                    word = word.lower() if caseless else word
+                    self._constants.setdefault(begin, []).append((number, word, caseless))
+                    continue
+            pattern = late.pattern(f"(?=({text}))".encode(), re.IGNORECASE if caseless else 0)
+            words = [word.encode("latin-1") for word in needed(text)]
+            self._others.append((number, pattern, words))
+        self._begins = re.compile(b"(?=%b)" % _any_of(sorted(self._constants)))
 
     def scan(self, data: bytes) -> list[Hit]:
         """All hits, every start tried, so that overlapping ones are seen."""
-        hits = [
-            (number, match.end(1))
-            for number, anchor in self._anchors
-            for match in anchor.finditer(data)
-        ]
-        hits.sort(key=lambda hit: hit[1])
+        small = data.lower()
+        hits = []
+        for begun in self._begins.finditer(small) if self._constants else ():
+            start = begun.start()
+            for number, word, caseless in self._constants[small[start : start + _HEAD]]:
+                if (small if caseless else data).startswith(word, start):
+                    hits.append((number, start + len(word)))
+        for number, pattern, words in self._others:
+            if not words or any(word in small for word in words):
+                hits += ((number, match.end(1)) for match in pattern.finditer(data))
+        hits.sort(key=_end)
         return hits
+
+
+_HEAD = 4
+"""So many bytes tell most constants apart."""
+
+
+def _any_of(words: list[bytes]) -> bytes:
+    """An expression for one of several sorted words of the same length."""
+    from itertools import groupby
+    from re import escape
+
+    if not words or not words[0]:
+        return b""
+    groups = groupby(words, key=lambda word: word[:1])
+    parts = (escape(head) + _any_of([word[1:] for word in group]) for head, group in groups)
+    return b"(?:%b)" % b"|".join(parts)
 
 
 if TYPE_CHECKING:

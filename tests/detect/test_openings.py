@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leakguard.detect.openings import made_of
+from leakguard.detect.openings import made_of, needed
 from leakguard.detect.window import Shape
 
 HEX = "0123456789ABCDEFabcdef"
@@ -25,6 +25,22 @@ HEX = "0123456789ABCDEFabcdef"
 )
 def test_a_value_is_made_of_its_characters(pattern: str, characters: str, least: int) -> None:
     assert made_of(pattern) == (characters, least)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        (r"(?:key|token)[0-9]{3}", ("key", "token")),
+        (r"(?i)X-Api-(?:Key)?[0-9]", ("x-api-",)),
+        (r"a[0-9](?:secret_)+b", ("secret_",)),
+        (r"(?:password|[0-9]{4})=", ()),
+        (r"(?:password)?=", ()),
+        (r"(?<=password)[0-9]", ()),
+        (r"[0-9]ab", ()),
+    ],
+)
+def test_a_pattern_needs_a_word(pattern: str, words: tuple[str, ...]) -> None:
+    assert needed(pattern) == words
 
 
 def test_values_are_found_at_both_edges_and_next_to_each_other() -> None:
