@@ -13,7 +13,7 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/python tests/servers/install.py
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile -m "not faults" $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "not faults" $(ARGS)
 
 test-fast: $(VENV)/.test  ## without what installs packages or servers
 	$(BIN)/python -m pytest -m "not registry and not faults" $(ARGS)

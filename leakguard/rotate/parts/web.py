@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -74,6 +73,8 @@ def answers(knock: Callable[[], Answer]) -> set[Answer]:
 
     Raises what `knock` raises.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return {asked.result() for asked in [pool.submit(knock) for _ in range(KNOCKS)]}
 
